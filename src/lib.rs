@@ -1,0 +1,10 @@
+//! Tidewaiter: an event-driven account lifecycle worker.
+//!
+//! Modules in the order in which an import travels; see ARCHITECTURE.md for the map and its rules.
+
+pub mod lifecycle;
+pub mod store;
+pub mod upstream;
+
+pub mod clock;
+pub mod seal;

@@ -1,0 +1,155 @@
+//! The store: use cases, each one transaction, on PostgreSQL and on SQLite.
+//!
+//! SQL compares and sets, it never decides. Nothing in here waits for a network other than the database's, opens a
+//! sealed value or evaluates an expression. Both implementations pass the same conformance suite
+//! (`tests/it/store_conformance`).
+//!
+//! Every write of a run's worker names the run's fence, and every transition the account's sequence, so a worker that
+//! lost its claim changes nothing.
+
+mod model;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::lifecycle::Region;
+use crate::seal::Sealed;
+pub use model::*;
+
+/// Why the store did not do something. Each variant is a different reaction.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer. Whether the write happened may be unknown; all writes can be repeated safely.
+    #[error("the database does not answer: {0}")]
+    Unavailable(String),
+    /// The database refuses the data. Repeating it does not help.
+    #[error("the database refuses the data: {0}")]
+    Refused(String),
+    /// The database's schema is not this version's.
+    #[error("{0}")]
+    Schema(String),
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// How long a caller waits for a database that does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Give up after this long with [`StoreError::Unavailable`].
+    For(Duration),
+    /// Until the database is back or the store is closed.
+    Endless,
+}
+
+/// The use cases.
+#[async_trait]
+pub trait Store: std::fmt::Debug + Send + Sync {
+    /// Makes an account with its run, secrets and first event, unless its message came before. Grouped with others.
+    async fn accept(&self, accept: Accept, patience: Patience) -> Result<Accepted, StoreError>;
+
+    /// Writes what a run's worker has to say. Grouped with others.
+    ///
+    /// Repeating a commit whose outcome was lost is recognised and answered [`Committed::Done`].
+    async fn commit(&self, commit: Commit, patience: Patience) -> Result<Committed, StoreError>;
+
+    /// Starts a run of an existing account with its transition (a replay).
+    async fn enqueue(&self, enqueue: Enqueue) -> Result<Enqueued, StoreError>;
+
+    /// Claims due runs in fair order, after making waiting ones due.
+    async fn claim(&self, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError>;
+
+    /// Writes the worker's heartbeat (first call: registers it) and tells its place among the live workers.
+    async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError>;
+
+    /// Requeues, with a higher fence, the runs of workers whose heartbeat is older than `dead_after`, and forgets those
+    /// workers. Answers how many runs there were.
+    async fn take_over(&self, worker: Uuid, dead_after: Duration) -> Result<u64, StoreError>;
+
+    /// Forgets the worker; runs it still holds are requeued with a higher fence.
+    async fn retire(&self, worker: Uuid) -> Result<(), StoreError>;
+
+    /// The oldest unpublished event of each account in these shards, at most `limit`, older accounts first.
+    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError>;
+
+    /// Takes published events out of the outbox.
+    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError>;
+
+    /// Keeps a request that could not be accepted; the same one again only counts.
+    async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError>;
+
+    /// Applies definitions in one transaction; what is stored already is left as it is. Answers how many rows changed.
+    async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError>;
+
+    /// Every definition but the effective ones.
+    async fn definitions(&self) -> Result<StoredDefinitions, StoreError>;
+
+    /// One effective definition.
+    async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError>;
+
+    /// The value under `key`, which becomes `value` if there is none.
+    async fn setting(&self, key: &str, value: Sealed) -> Result<Sealed, StoreError>;
+
+    /// One account, deleted ones included.
+    async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError>;
+
+    /// Accounts by ascending id, deleted ones excluded.
+    async fn accounts(&self, filter: &AccountFilter, limit: u32) -> Result<Vec<Account>, StoreError>;
+
+    /// The account's secrets.
+    async fn credential(&self, account: Uuid) -> Result<Option<Credential>, StoreError>;
+
+    /// The account's runs, latest first.
+    async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError>;
+
+    /// The account's events in order, from `from_sequence` on.
+    async fn account_events(
+        &self,
+        account: Uuid,
+        from_sequence: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Events inserted at or after `from_ms` (database time), by insertion time, account and sequence.
+    async fn events_since(&self, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// How much there is to do.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
+
+    /// Whether the database answers and has this version's schema.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Resolves when something may be due or unpublished that another process wrote.
+    async fn changed(&self);
+
+    /// Stops the store's tasks after what is in flight.
+    async fn close(&self);
+}
+
+/// A run of an existing account: one transaction.
+#[derive(Debug, Clone)]
+pub struct Enqueue {
+    /// The account.
+    pub account: Uuid,
+    /// The environment that owns it.
+    pub environment_id: Uuid,
+    /// Where it lives.
+    pub region: Region,
+    /// Its transition.
+    pub transition: TransitionWrite,
+    /// The run.
+    pub run: NewRun,
+}
+
+/// What became of an [`Enqueue`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The run is queued.
+    Done,
+    /// The account has an unfinished run. Nothing changed.
+    RunInProgress,
+    /// The account changed meanwhile. Nothing changed.
+    SequenceMoved,
+}

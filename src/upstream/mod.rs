@@ -1,0 +1,3 @@
+//! The HTTP client: the only home of reqwest.
+mod message;
+pub use message::{Request, Response, SendError, Upstream};
