@@ -7,4 +7,6 @@ pub mod store;
 pub mod upstream;
 
 pub mod clock;
+pub mod reconnect;
 pub mod seal;
+pub mod tasks;

@@ -8,3 +8,17 @@ impl fmt::Debug for Sealed {
         write!(f, "[sealed, {} bytes]", self.0.len())
     }
 }
+
+impl Sealed {
+    /// Bytes as the store keeps them.
+    #[must_use]
+    pub const fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

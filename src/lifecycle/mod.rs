@@ -7,11 +7,13 @@ mod decide;
 mod failure;
 mod reason;
 mod retry;
-#[macro_use]
 mod status;
 pub mod table;
 mod transition;
 mod trigger;
+
+#[cfg(test)]
+mod tests;
 
 pub use decide::{Decision, Next, Rejection, Snapshot, Work, decide};
 pub use failure::{Class, Failure};

@@ -95,12 +95,12 @@ fn describe(snapshot: &Snapshot) -> (&'static str, &'static str) {
 
 fn cell(snapshot: &Snapshot, trigger: &Trigger) -> String {
     match decide(snapshot, trigger) {
-        Ok(decision) => accepted(&decision),
+        Ok(decision) => accepted(decision),
         Err(rejection) => format!("refused: {}", rejection.code()),
     }
 }
 
-fn accepted(decision: &Decision) -> String {
+fn accepted(decision: Decision) -> String {
     let visible = decision
         .transition
         .map_or_else(|| "no event".to_owned(), |t| format!("`{}`, event `{}`", status_word(t.to), t.word));

@@ -7,7 +7,11 @@
 //! Every write of a run's worker names the run's fence, and every transition the account's sequence, so a worker that
 //! lost its claim changes nothing.
 
+mod group;
+mod migrate;
 mod model;
+mod rows;
+pub mod sqlite;
 
 use std::time::Duration;
 
@@ -128,6 +132,15 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn close(&self);
 }
 
+/// How many shards the outbox has.
+pub const SHARDS: u8 = 16;
+
+/// The outbox shard of an account: the low nibble of its id's last byte.
+#[must_use]
+pub const fn shard_of(account: Uuid) -> u8 {
+    account.as_bytes()[15] % SHARDS
+}
+
 /// A run of an existing account: one transaction.
 #[derive(Debug, Clone)]
 pub struct Enqueue {
@@ -152,4 +165,34 @@ pub enum Enqueued {
     RunInProgress,
     /// The account changed meanwhile. Nothing changed.
     SequenceMoved,
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// Sorts a driver's error by what helps: another try, other data, or another version.
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) if refuses_data(database.as_ref()) => {
+                // Details may quote a row; the message and the constraint's name do not.
+                let constraint = database.constraint().map(|name| format!(" (constraint {name})")).unwrap_or_default();
+                Self::Refused(format!("{}{constraint}", database.message()))
+            }
+            sqlx::Error::ColumnNotFound(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Self::Schema(format!("a stored row cannot be read by this version: {error}"))
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Whether the database understood and refused, so that the same statement fails again.
+fn refuses_data(error: &dyn sqlx::error::DatabaseError) -> bool {
+    if let Some(error) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+        // SQLSTATE classes: 21 cardinality, 22 data exception, 23 integrity, 42 undefined or mistyped.
+        return matches!(error.code().get(..2), Some("21" | "22" | "23" | "42"));
+    }
+    // SQLite primary result codes: 1 ERROR, 18 TOOBIG, 19 CONSTRAINT, 20 MISMATCH, 25 RANGE.
+    error
+        .code()
+        .and_then(|code| code.parse::<i64>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 1 | 18 | 19 | 20 | 25))
 }

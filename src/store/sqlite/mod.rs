@@ -1,0 +1,327 @@
+//! The store in one SQLite file (WAL, `synchronous=FULL`), for one worker process and command-line verbs beside it.
+//!
+//! Writes go through one connection with `BEGIN IMMEDIATE` (a deferred transaction that upgrades fails at once when
+//! another writer is there); reads have a small pool. A connection on which anything went wrong, or whose user was
+//! cancelled, is closed and made anew, so no half transaction is ever inherited.
+
+mod claims;
+mod definitions;
+mod outbox;
+mod reads;
+mod writes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqliteConnection};
+use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::group::{Group, Write, Written};
+use super::migrate::{self, STEPS};
+use super::{
+    Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
+    Enqueued, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions, StoredEvent, Unpublished,
+};
+use crate::lifecycle::Region;
+use crate::seal::Sealed;
+use crate::tasks::Tasks;
+
+/// The first version without the WAL-reset race (sqlite.org/wal.html#walresetbug).
+const OLDEST: i64 = 3_051_003;
+
+/// How often other processes' writes are looked for.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The time in SQLite, in milliseconds since the epoch.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+use now;
+
+/// The store in a file.
+#[derive(Debug)]
+pub struct Sqlite {
+    group: Group,
+    writer: Arc<Writer>,
+    reads: SqlitePool,
+    changed: Arc<Notify>,
+    closing: CancellationToken,
+}
+
+impl Sqlite {
+    /// Opens (and makes, and migrates) the database in `file`, and starts the store's tasks.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or holds a schema that this version does not know.
+    pub async fn open(file: &Path, tasks: &Tasks) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let writer = Arc::new(Writer { options: options.clone(), idle: Mutex::new(None) });
+        let mut connection = writer.take().await?;
+        check_version(connection.get()).await?;
+        migrate(connection.get()).await?;
+        connection.keep();
+
+        let (group, inbox) = Group::new();
+        let closing = CancellationToken::new();
+        let flusher = writes::Flusher(Arc::clone(&writer));
+        tasks.spawn("store.flush", super::group::run(inbox, flusher, closing.clone(), "store.flush"));
+        let changed = Arc::new(Notify::new());
+        tasks.spawn("store.poll", poll(options.clone(), Arc::clone(&changed), closing.clone()));
+        let reads = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options);
+        Ok(Self { group, writer, reads, changed, closing })
+    }
+}
+
+/// The one connection that writes.
+#[derive(Debug)]
+struct Writer {
+    options: SqliteConnectOptions,
+    idle: Mutex<Option<SqliteConnection>>,
+}
+
+impl Writer {
+    /// Waits for its turn and takes the connection out, which closes it unless it is [kept](Taken::keep).
+    async fn take(&self) -> Result<Taken<'_>, sqlx::Error> {
+        let mut idle = self.idle.lock().await;
+        let connection = match idle.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await?,
+        };
+        Ok(Taken { connection, idle })
+    }
+
+    /// Takes the connection and begins a transaction that has the write lock.
+    async fn begin(&self) -> Result<Taken<'_>, sqlx::Error> {
+        let mut taken = self.take().await?;
+        sqlx::query("BEGIN IMMEDIATE").execute(taken.get()).await?;
+        Ok(taken)
+    }
+}
+
+/// The writing connection in use.
+#[derive(Debug)]
+struct Taken<'a> {
+    connection: SqliteConnection,
+    idle: MutexGuard<'a, Option<SqliteConnection>>,
+}
+
+impl Taken<'_> {
+    fn get(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    async fn commit(mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        self.keep();
+        Ok(())
+    }
+
+    fn keep(self) {
+        let Self { connection, mut idle } = self;
+        *idle = Some(connection);
+    }
+}
+
+async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await?;
+    let number =
+        version.split('.').take(3).filter_map(|part| part.parse::<i64>().ok()).fold(0, |sum, part| sum * 1000 + part);
+    if number < OLDEST {
+        return Err(StoreError::Schema(format!(
+            "SQLite {version} can lose commits (WAL reset); 3.51.3 or newer is needed"
+        )));
+    }
+    Ok(())
+}
+
+/// Brings the schema up to date in one transaction, which also keeps a second process from doing the same.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    for step in STEPS.iter().filter(|step| step.version > found) {
+        sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
+        // PRAGMA takes no parameters; the number is ours.
+        let mark = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", step.version));
+        sqlx::raw_sql(mark).execute(&mut *connection).await?;
+        tracing::info!(migration = step.name, "the database was brought to schema {}", step.version);
+    }
+    sqlx::query("COMMIT").execute(&mut *connection).await?;
+    let reached: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await?;
+    migrate::judge(reached).map_err(StoreError::Schema)
+}
+
+/// Looks for writes of other connections: `data_version` changes with each of them.
+async fn poll(options: SqliteConnectOptions, changed: Arc<Notify>, closing: CancellationToken) {
+    let mut connection = None;
+    let mut seen = 0_i64;
+    while !closing.is_cancelled() {
+        if connection.is_none() {
+            connection = options.connect().await.ok();
+        }
+        if let Some(open) = connection.as_mut() {
+            match sqlx::query_scalar::<_, i64>("PRAGMA data_version").fetch_one(open).await {
+                Ok(now) if now != seen => {
+                    seen = now;
+                    changed.notify_waiters();
+                }
+                Ok(_) => {}
+                Err(_) => connection = None,
+            }
+        }
+        let _ = tokio::time::timeout(POLL, closing.cancelled()).await;
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn accept(&self, accept: Accept, patience: Patience) -> Result<Accepted, StoreError> {
+        match self.group.write(Write::Accept(Box::new(accept)), patience).await? {
+            Written::Accepted(accepted) => Ok(accepted),
+            Written::Committed(_) => Err(StoreError::Closed),
+        }
+    }
+
+    async fn commit(&self, commit: Commit, patience: Patience) -> Result<Committed, StoreError> {
+        match self.group.write(Write::Commit(Box::new(commit)), patience).await? {
+            Written::Committed(committed) => Ok(committed),
+            Written::Accepted(_) => Err(StoreError::Closed),
+        }
+    }
+
+    async fn enqueue(&self, enqueue: Enqueue) -> Result<Enqueued, StoreError> {
+        let mut taken = self.writer.begin().await?;
+        let enqueued = writes::enqueue(taken.get(), &enqueue).await?;
+        taken.commit().await?;
+        Ok(enqueued)
+    }
+
+    async fn claim(&self, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError> {
+        claims::claim(&self.writer, worker, regions, limit).await
+    }
+
+    async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError> {
+        claims::heartbeat(&self.writer, worker, regions).await
+    }
+
+    async fn take_over(&self, worker: Uuid, dead_after: Duration) -> Result<u64, StoreError> {
+        claims::take_over(&self.writer, worker, dead_after).await
+    }
+
+    async fn retire(&self, worker: Uuid) -> Result<(), StoreError> {
+        claims::retire(&self.writer, worker).await
+    }
+
+    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
+        outbox::unpublished(&self.reads, shards, limit).await
+    }
+
+    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
+        outbox::published(&self.writer, events).await
+    }
+
+    async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {
+        outbox::quarantine(&self.writer, &refused).await
+    }
+
+    async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError> {
+        definitions::save(&self.writer, &definitions).await
+    }
+
+    async fn definitions(&self) -> Result<StoredDefinitions, StoreError> {
+        definitions::load(&self.reads).await
+    }
+
+    async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {
+        definitions::effective(&self.reads, hash).await
+    }
+
+    async fn setting(&self, key: &str, value: Sealed) -> Result<Sealed, StoreError> {
+        definitions::setting(&self.writer, key, &value).await
+    }
+
+    async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        reads::account(&self.reads, id).await
+    }
+
+    async fn accounts(&self, filter: &AccountFilter, limit: u32) -> Result<Vec<Account>, StoreError> {
+        reads::accounts(&self.reads, filter, limit).await
+    }
+
+    async fn credential(&self, account: Uuid) -> Result<Option<Credential>, StoreError> {
+        reads::credential(&self.reads, account).await
+    }
+
+    async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
+        reads::runs(&self.reads, account, limit).await
+    }
+
+    async fn account_events(
+        &self,
+        account: Uuid,
+        from_sequence: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        reads::account_events(&self.reads, account, from_sequence, limit).await
+    }
+
+    async fn events_since(&self, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        reads::events_since(&self.reads, from_ms, limit).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        reads::backlog(&self.reads).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.reads).await?;
+        migrate::judge(found).map_err(StoreError::Schema)
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn close(&self) {
+        self.closing.cancel();
+    }
+}
+
+/// Holds a database file for one worker process; released when dropped or when the process ends, however it ends.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: std::fs::File,
+    /// The lock's file, beside the database.
+    pub path: PathBuf,
+}
+
+impl FileLock {
+    /// Takes the lock of the database in `file`. Holding it proves that no other worker lives.
+    ///
+    /// # Errors
+    /// `Ok(None)` when another process holds it; an I/O error when the lock file cannot be made.
+    pub fn take(file: &Path) -> std::io::Result<Option<Self>> {
+        let mut path = file.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: lock, path })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}

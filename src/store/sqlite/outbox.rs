@@ -1,0 +1,57 @@
+//! The outbox and the quarantine.
+
+use sqlx::SqlitePool;
+use uuid::Uuid;
+
+use super::super::rows;
+use super::super::{Quarantined, StoreError, Unpublished};
+use super::Writer;
+
+/// Per shard the accounts in order of their ids, each with its lowest sequence.
+const HEADS: &str = "SELECT e.account_id, e.sequence, e.event_type, e.envelope FROM \
+    (SELECT account_id, min(sequence) AS sequence FROM outbox WHERE shard IN (SELECT value FROM json_each(?1)) \
+     GROUP BY shard, account_id ORDER BY account_id LIMIT ?2) o \
+    JOIN events e ON e.account_id = o.account_id AND e.sequence = o.sequence ORDER BY e.account_id";
+
+pub(super) async fn unpublished(reads: &SqlitePool, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
+    let rows =
+        sqlx::query(HEADS).bind(serde_json::json!(shards).to_string()).bind(i64::from(limit)).fetch_all(reads).await?;
+    rows.iter().map(|row| rows::unpublished(row).map_err(Into::into)).collect()
+}
+
+pub(super) async fn published(writer: &Writer, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
+    let mut taken = writer.begin().await?;
+    for (account, sequence) in events {
+        sqlx::query("DELETE FROM outbox WHERE shard = ? AND account_id = ? AND sequence = ?")
+            .bind(i64::from(super::super::shard_of(*account)))
+            .bind(account)
+            .bind(sequence)
+            .execute(taken.get())
+            .await?;
+    }
+    taken.commit().await?;
+    Ok(())
+}
+
+const QUARANTINE: &str = "INSERT INTO quarantine (id, channel, message_id, fingerprint, reason, detail, sealed, \
+    body_bytes, state, arrivals, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9) \
+    ON CONFLICT (channel, message_id, fingerprint, reason) \
+    DO UPDATE SET arrivals = arrivals + 1, last_at = excluded.last_at";
+
+pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result<(), StoreError> {
+    let mut taken = writer.take().await?;
+    sqlx::query(QUARANTINE)
+        .bind(refused.id)
+        .bind(refused.channel.as_str())
+        .bind(&refused.message_id)
+        .bind(refused.fingerprint.as_slice())
+        .bind(&refused.reason)
+        .bind(&refused.detail)
+        .bind(refused.body.as_bytes())
+        .bind(refused.body_bytes)
+        .bind(refused.at_ms)
+        .execute(taken.get())
+        .await?;
+    taken.keep();
+    Ok(())
+}

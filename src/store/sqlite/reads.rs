@@ -1,0 +1,97 @@
+//! Reads for the API and the command line.
+
+use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+use uuid::Uuid;
+
+use super::super::rows::{self, RowError};
+use super::super::{Account, AccountFilter, Backlog, Credential, RunView, StoreError, StoredEvent};
+use super::now;
+
+pub(super) async fn account(reads: &SqlitePool, id: Uuid) -> Result<Option<Account>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM accounts a WHERE a.id = ?", rows::ACCOUNT));
+    let row = sqlx::query(sql).bind(id).fetch_optional(reads).await?;
+    Ok(row.as_ref().map(rows::account).transpose()?)
+}
+
+pub(super) async fn accounts(
+    reads: &SqlitePool,
+    filter: &AccountFilter,
+    limit: u32,
+) -> Result<Vec<Account>, StoreError> {
+    let mut query: QueryBuilder<Sqlite> =
+        QueryBuilder::new(format!("SELECT {} FROM accounts a WHERE a.status IS NOT NULL", rows::ACCOUNT));
+    rows::push_filter!(query, filter, "json_extract(a.reason, '$.code')");
+    query.push(" ORDER BY a.id LIMIT ").push_bind(i64::from(limit));
+    let rows = query.build().fetch_all(reads).await?;
+    Ok(rows.iter().map(rows::account).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn credential(reads: &SqlitePool, account: Uuid) -> Result<Option<Credential>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {}, {} - c.intent_at AS intent_age FROM credentials c WHERE c.account_id = ?",
+        rows::CREDENTIAL,
+        now!()
+    ));
+    let row = sqlx::query(sql).bind(account).fetch_optional(reads).await?;
+    Ok(row.as_ref().map(rows::credential).transpose()?)
+}
+
+pub(super) async fn runs(reads: &SqlitePool, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {} FROM runs WHERE account_id = ? ORDER BY id DESC LIMIT ?",
+        rows::RUN_VIEW
+    ));
+    let rows = sqlx::query(sql).bind(account).bind(i64::from(limit)).fetch_all(reads).await?;
+    Ok(rows.iter().map(rows::run_view).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn account_events(
+    reads: &SqlitePool,
+    account: Uuid,
+    from_sequence: i64,
+    limit: u32,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT account_id, sequence, event_type, envelope, inserted_at FROM events \
+         WHERE account_id = ? AND sequence >= ? ORDER BY sequence LIMIT ?",
+    )
+    .bind(account)
+    .bind(from_sequence)
+    .bind(i64::from(limit))
+    .fetch_all(reads)
+    .await?;
+    Ok(rows.iter().map(rows::event).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn events_since(reads: &SqlitePool, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT account_id, sequence, event_type, envelope, inserted_at FROM events \
+         WHERE inserted_at >= ? ORDER BY inserted_at, account_id, sequence LIMIT ?",
+    )
+    .bind(from_ms)
+    .bind(i64::from(limit))
+    .fetch_all(reads)
+    .await?;
+    Ok(rows.iter().map(rows::event).collect::<Result<_, RowError>>()?)
+}
+
+const BACKLOG: &str = concat!(
+    "SELECT (SELECT count(*) FROM runs WHERE state = 'queued') AS queued, \
+     (SELECT count(*) FROM runs WHERE state = 'running') AS running, \
+     (SELECT count(*) FROM runs WHERE state = 'waiting') AS waiting, \
+     t - (SELECT min(inserted_at) FROM runs WHERE state = 'queued') AS oldest_queued, \
+     t - (SELECT min(r.inserted_at) FROM runs r JOIN accounts a ON a.id = r.account_id \
+          WHERE r.state <> 'finished' AND a.status = 'connecting') AS oldest_connecting, \
+     (SELECT count(*) FROM outbox) AS outbox, \
+     t - (SELECT min(e.inserted_at) FROM outbox o JOIN events e ON e.account_id = o.account_id \
+          AND e.sequence = o.sequence) AS oldest_outbox, \
+     (SELECT count(*) FROM quarantine WHERE state = 'held') AS quarantined \
+     FROM (SELECT ",
+    now!(),
+    " AS t)"
+);
+
+pub(super) async fn backlog(reads: &SqlitePool) -> Result<Backlog, StoreError> {
+    let row = sqlx::query(BACKLOG).fetch_one(reads).await?;
+    Ok(rows::backlog(&row)?)
+}
