@@ -1,0 +1,224 @@
+//! How a run's end changes its account.
+
+use serde_json::{Map, Value};
+
+use super::{Accounts, VaultError};
+use crate::credentials::{secrets, token};
+use crate::events::{EventCause, EventInput, envelope};
+use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
+use crate::store::{
+    Account, AccountChange, Commit, Committed, Credential, CredentialChange, Patience, Run, RunChange, StoreError,
+    TransitionWrite,
+};
+
+/// What a worker holds while it performs a run.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The run, with the fence under which it is held.
+    pub run: Run,
+    /// The account as the worker last saw it.
+    pub account: Account,
+    /// The secrets as the worker last saw them, sealed.
+    pub credential: Credential,
+}
+
+/// How a run ended.
+pub struct Ended {
+    /// What the account is told.
+    pub ending: Ending,
+    /// Why, when it did not succeed.
+    pub reason: Option<Reason>,
+    /// The context as the run found it, secrets included.
+    pub context_before: Map<String, Value>,
+    /// The context as the run leaves it, secrets included.
+    pub context_after: Map<String, Value>,
+    /// What happened, redacted, as JSON text.
+    pub trace: String,
+}
+
+impl std::fmt::Debug for Ended {
+    // Contexts hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ended").field("ending", &self.ending).field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+/// What became of an ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advanced {
+    /// It is committed; the event's word, if there was one.
+    Committed(Option<Word>),
+    /// Somebody else holds the run by now: the ending was dropped.
+    Lost,
+}
+
+/// Why an ending could not be committed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Secrets could not be opened or sealed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Accounts {
+    /// Tells the account how its run ended; waits for a database that does not answer.
+    ///
+    /// # Errors
+    /// When the store is closing or refuses the data, or the secrets cannot be sealed.
+    pub async fn advance(
+        &self,
+        held: &mut Held,
+        ended: &Ended,
+        paths: &secrets::SecretPaths,
+    ) -> Result<Advanced, AdvanceError> {
+        loop {
+            let Some(transition) = judge(held, ended.ending) else { return Ok(Advanced::Lost) };
+            let commit = self.commit_of(held, ended, transition, paths)?;
+            match self.store.commit(commit, Patience::Endless).await? {
+                Committed::Done => {
+                    if let Some(transition) = transition {
+                        self.metrics.transition(transition.word);
+                        self.committed.notify_one();
+                    }
+                    return Ok(Advanced::Committed(transition.map(|transition| transition.word)));
+                }
+                Committed::FenceLost => return Ok(Advanced::Lost),
+                Committed::SequenceMoved | Committed::CredentialMoved => {
+                    if !self.reload(held).await? {
+                        return Ok(Advanced::Lost);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at account and secrets again; false when they are gone.
+    pub async fn reload(&self, held: &mut Held) -> Result<bool, StoreError> {
+        let account = self.store.account(held.run.account).await?;
+        let credential = self.store.credential(held.run.account).await?;
+        let (Some(account), Some(credential)) = (account, credential) else { return Ok(false) };
+        held.account = account;
+        held.credential = credential;
+        Ok(true)
+    }
+
+    fn commit_of(
+        &self,
+        held: &Held,
+        ended: &Ended,
+        transition: Option<Transition>,
+        paths: &secrets::SecretPaths,
+    ) -> Result<Commit, VaultError> {
+        let account = &held.account;
+        let before = self.vault.open_secrets(
+            account.environment_id,
+            account.id,
+            held.credential.version,
+            &held.credential.sealed,
+        )?;
+        let mut context = secrets::merge(account.context.clone(), before.clone());
+        apply_writes(&mut context, ended);
+        let expires_at_ms = token::expires_at_ms(&context);
+        let (clear, secret) = secrets::split(context, paths);
+        let credential = if secret == before {
+            None
+        } else {
+            let version = held.credential.version + 1;
+            let sealed = self.vault.seal_secrets(account.environment_id, account.id, version, &secret)?;
+            Some(CredentialChange {
+                expected_version: held.credential.version,
+                sealed: Some(sealed),
+                expires_at_ms,
+                refresh_intent: held.credential.refresh_intent,
+            })
+        };
+        let outcome = ended.reason.as_ref().map_or("succeeded", |reason| reason.code.as_str()).to_owned();
+        Ok(Commit {
+            run: held.run.id,
+            fence: held.run.fence,
+            account: account.id,
+            run_change: Some(RunChange::Finish { outcome, trace: ended.trace.clone() }),
+            transition: transition.map(|transition| self.transition_of(held, ended, transition, clear)),
+            credential,
+        })
+    }
+
+    fn transition_of(
+        &self,
+        held: &Held,
+        ended: &Ended,
+        transition: Transition,
+        clear: Map<String, Value>,
+    ) -> TransitionWrite {
+        let now_ms = self.clock.now_ms();
+        let context_changed = clear != held.account.context;
+        let mut account = held.account.clone();
+        account.status = transition.to;
+        account.last_error = ended.reason.as_ref().map(|reason| reason.message.clone());
+        account.reason.clone_from(&ended.reason);
+        account.context = clear;
+        if transition.to == Some(Status::Active) {
+            account.proven_at_ms = account.proven_at_ms.or(Some(now_ms));
+        }
+        account.sequence += 1;
+        account.updated_at_ms = now_ms;
+        let event = envelope(&EventInput {
+            account: &account,
+            transition,
+            cause: EventCause {
+                trigger: cause_of(held, ended.ending),
+                run: Some(held.run.id),
+                correlation_id: held.run.correlation_id.as_deref(),
+            },
+            max_context_bytes: self.max_context_bytes,
+        });
+        let change = AccountChange {
+            status: account.status,
+            reason: account.reason,
+            last_error: account.last_error,
+            context: context_changed.then_some(account.context),
+            proven_at_ms: account.proven_at_ms,
+            updated_at_ms: now_ms,
+        };
+        TransitionWrite { expected_sequence: held.account.sequence, change, event }
+    }
+}
+
+fn cause_of(held: &Held, ending: Ending) -> CauseTrigger {
+    match ending {
+        Ending::DeadlineExceeded(_) => CauseTrigger::Deadline,
+        Ending::Succeeded | Ending::PhaseFailed(_) | Ending::CredentialRefused => held.run.cause.into(),
+    }
+}
+
+/// The transition of an ending; `None` when the account no longer waits for this run.
+fn judge(held: &Held, ending: Ending) -> Option<Option<Transition>> {
+    let run = held.run.id;
+    let snapshot = match held.account.status {
+        Some(status) => Snapshot::Present { status, unfinished_run: Some(run) },
+        None => Snapshot::Deleted,
+    };
+    match decide(&snapshot, &Trigger::RunEnded { run, ending }) {
+        Ok(decision) => Some(decision.transition),
+        Err(Rejection::Illegal { status, trigger }) => {
+            tracing::error!(account.id = %held.account.id, run.id = %run, %status, trigger, "a run ended in a way its account's status cannot have; the run is finished, the account left as it is");
+            Some(None)
+        }
+        Err(rejection) => {
+            tracing::info!(account.id = %held.account.id, run.id = %run, "{rejection}");
+            None
+        }
+    }
+}
+
+/// Puts what the run wrote (top-level keys that differ) over a context that may have changed meanwhile.
+fn apply_writes(context: &mut Map<String, Value>, ended: &Ended) {
+    for (key, value) in &ended.context_after {
+        if ended.context_before.get(key) != Some(value) {
+            context.insert(key.clone(), value.clone());
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Which definitions there are: installs for intake, compiled plans for the runner.
+//!
+//! The store is the truth; this is a copy that is looked at on every request. It is read anew when an unknown install
+//! is asked for, and by [`Catalog::refresh`], which the process calls regularly.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use lru::LruCache;
+use uuid::Uuid;
+
+use super::{Vault, VaultError};
+use crate::definitions::{CompileError, DefinitionSet, Effective, Plan};
+use crate::store::{DefinitionHash, IntegrationRef, Store, StoreError, StoredDefinitions, StoredInstall, StoredIntegration};
+
+/// How many compiled plans are kept.
+const PLANS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+
+/// An install as imports need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallEntry {
+    /// Its id.
+    pub id: Uuid,
+    /// The environment that owns it.
+    pub environment_id: Uuid,
+    /// Its integration's public face.
+    pub integration: IntegrationRef,
+    /// Whether imports are accepted.
+    pub is_enabled: bool,
+    /// What new runs pin.
+    pub effective: DefinitionHash,
+}
+
+/// Why a pinned definition cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// It is not in the store.
+    #[error("the effective definition {0} is not in the database")]
+    Missing(DefinitionHash),
+    /// It does not compile.
+    #[error("the definition cannot be run: {0}")]
+    Invalid(CompileError),
+    /// It does not open.
+    #[error("the definition does not open: {0}")]
+    Vault(#[from] VaultError),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The copy.
+#[derive(Debug)]
+pub struct Catalog {
+    store: Arc<dyn Store>,
+    vault: Vault,
+    installs: RwLock<HashMap<Uuid, Arc<InstallEntry>>>,
+    plans: Mutex<LruCache<DefinitionHash, Arc<Plan>>>,
+}
+
+impl Catalog {
+    /// An empty copy.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, vault: Vault) -> Self {
+        Self { store, vault, installs: RwLock::default(), plans: Mutex::new(LruCache::new(PLANS)) }
+    }
+
+    /// Reads the installs anew.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let stored = self.store.definitions().await?;
+        let faces: HashMap<Uuid, IntegrationRef> =
+            stored.integrations.into_iter().map(|integration| (integration.face.id, integration.face)).collect();
+        let entries = stored.installs.into_iter().filter_map(|install| {
+            let integration = faces.get(&install.integration_id)?.clone();
+            let entry = InstallEntry {
+                id: install.id,
+                environment_id: install.environment_id,
+                integration,
+                is_enabled: install.is_enabled,
+                effective: install.effective,
+            };
+            Some((install.id, Arc::new(entry)))
+        });
+        *self.installs.write().unwrap_or_else(PoisonError::into_inner) = entries.collect();
+        Ok(())
+    }
+
+    /// The install with this id; the store is asked when the copy does not know it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn install(&self, id: Uuid) -> Result<Option<Arc<InstallEntry>>, StoreError> {
+        if let Some(known) = self.known(id) {
+            return Ok(Some(known));
+        }
+        self.refresh().await?;
+        Ok(self.known(id))
+    }
+
+    fn known(&self, id: Uuid) -> Option<Arc<InstallEntry>> {
+        self.installs.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The compiled form of an effective definition.
+    ///
+    /// # Errors
+    /// When it is missing, cannot be compiled, or the store does not answer.
+    pub async fn plan(&self, hash: DefinitionHash) -> Result<Arc<Plan>, PlanError> {
+        if let Some(plan) = self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(&hash) {
+            return Ok(Arc::clone(plan));
+        }
+        let sealed = self.store.effective_definition(hash).await?.ok_or(PlanError::Missing(hash))?;
+        let bytes = self.vault.open_effective(hash, &sealed)?;
+        let effective = Effective::from_bytes(&bytes).map_err(PlanError::Invalid)?;
+        let plan = Arc::new(Plan::compile(&effective).map_err(PlanError::Invalid)?);
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).put(hash, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// Puts definitions into the store, those that differ; answers how many rows changed.
+    ///
+    /// # Errors
+    /// When something cannot be sealed or the store does not take it.
+    pub async fn apply(&self, set: &DefinitionSet) -> Result<u64, PlanError> {
+        let mut stored = StoredDefinitions { environments: set.environments.clone(), ..StoredDefinitions::default() };
+        for integration in &set.integrations {
+            let effective = Effective::of(integration);
+            let sealed = self.vault.seal_integration(integration.id, &effective.to_bytes())?;
+            stored.integrations.push(StoredIntegration { face: integration.face(), hash: effective.hash(), sealed });
+        }
+        for install in &set.installs {
+            let (Some(integration), Some(effective)) = (set.integration(&install.integration), set.effective(install))
+            else {
+                // `load` refuses a set whose install names an unknown integration.
+                continue;
+            };
+            let hash = effective.hash();
+            let overrides = serde_json::to_vec(&install.overrides).map_err(|_| VaultError::Shape)?;
+            stored.effective.push((hash, self.vault.seal_effective(hash, &effective.to_bytes())?));
+            stored.installs.push(StoredInstall {
+                id: install.id,
+                environment_id: install.environment_id,
+                integration_id: integration.id,
+                is_enabled: install.is_enabled,
+                hash,
+                sealed: self.vault.seal_override(install.environment_id, install.id, &overrides)?,
+                effective: hash,
+            });
+        }
+        let changed = self.store.save_definitions(stored).await?;
+        self.refresh().await?;
+        Ok(changed)
+    }
+}

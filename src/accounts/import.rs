@@ -1,0 +1,197 @@
+//! A new account: its row, its sealed secrets, its first run and its `created` event in one transaction.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Accounts, InstallEntry, Spacing, Started, VaultError};
+use crate::credentials::{secrets, token};
+use crate::events::{EventCause, EventInput, envelope};
+use crate::lifecycle::{
+    AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Snapshot, Status, Transition, Trigger, decide,
+};
+use crate::store::{
+    Accept, Accepted, Account, Channel, Claimed, Credential, NewRun, Patience, Run, StoreError,
+};
+
+/// What a producer asks for, checked against everything but the install's definition.
+#[derive(Clone, PartialEq)]
+pub struct ImportRequest {
+    /// The caller's own key.
+    pub tenant_id: String,
+    /// The install.
+    pub install: Uuid,
+    /// How the account authenticates.
+    pub authentication_method: AuthenticationMethod,
+    /// Where it is to live.
+    pub region: Region,
+    /// Whether it may write upstream.
+    pub is_sandbox: bool,
+    /// Credentials and instance data.
+    pub context: Map<String, Value>,
+}
+
+impl std::fmt::Debug for ImportRequest {
+    // The context holds credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportRequest")
+            .field("tenant_id", &self.tenant_id)
+            .field("install", &self.install)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How the request came.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The channel.
+    pub channel: Channel,
+    /// The deduplication key, unique in the environment; without one every request makes an account.
+    pub id: Option<String>,
+    /// The keyed fingerprint of the body.
+    pub fingerprint: [u8; 32],
+    /// What the producer wants to see again.
+    pub correlation_id: Option<String>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Imported {
+    /// A new account.
+    Created(Box<Account>),
+    /// The message came before; its account.
+    Duplicate(Uuid),
+    /// The message id came before with another body; the account of the first.
+    Conflict(Uuid),
+}
+
+/// Why an import was not even tried.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The secrets could not be sealed.
+    #[error("the secrets could not be sealed: {0}")]
+    Vault(#[from] VaultError),
+}
+
+impl Accounts {
+    /// Makes the account that `request` asks for, unless its message came before.
+    ///
+    /// # Errors
+    /// When the store does not answer in time (repeating is safe) or the secrets cannot be sealed.
+    pub async fn import(
+        &self,
+        request: ImportRequest,
+        install: &InstallEntry,
+        paths: &secrets::SecretPaths,
+        message: Message,
+        patience: Patience,
+    ) -> Result<Imported, ImportError> {
+        let now_ms = self.clock.now_ms();
+        let Ok(decision) = decide(&Snapshot::Absent, &Trigger::Import) else {
+            // `decide` has one answer for a new account; the table's tests hold it to that.
+            return Err(StoreError::Closed.into());
+        };
+        let (account_id, run_id) = (self.clock.new_id(), self.clock.new_id());
+        let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
+        let context = request.context.clone();
+        let expires_at_ms = token::expires_at_ms(&context);
+        let (clear, secret) = secrets::split(context, paths);
+        let account = new_account(request, install, account_id, run_id, clear, now_ms);
+        let sealed = self.vault.seal_secrets(account.environment_id, account_id, 1, &secret)?;
+        let credential = Credential { sealed, version: 1, expires_at_ms, refresh_intent: None };
+        let run = NewRun {
+            id: run_id,
+            cause: Cause::Import,
+            from_phase: Phase::PostInstall,
+            fair_key: self.fair.next(&account.tenant_id, now_ms, Spacing::Live),
+            definition: install.effective,
+            replay_of: None,
+            message_id: message.id,
+            fingerprint: Some(message.fingerprint),
+            channel: message.channel,
+            correlation_id: message.correlation_id,
+            claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
+        };
+        let transition = decision.transition.unwrap_or(CREATED);
+        let event = envelope(&EventInput {
+            account: &account,
+            transition,
+            cause: EventCause {
+                trigger: CauseTrigger::Import,
+                run: Some(run_id),
+                correlation_id: run.correlation_id.as_deref(),
+            },
+            max_context_bytes: self.max_context_bytes,
+        });
+        let accept = Accept { account, credential, run, event };
+        let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, slot)));
+        let account = accept.account.clone();
+        match self.store.accept(accept, patience).await? {
+            Accepted::Created => {
+                self.metrics.transition(transition.word);
+                self.committed.notify_one();
+                if let Some((lane, started)) = started {
+                    lane.start(started);
+                }
+                Ok(Imported::Created(Box::new(account)))
+            }
+            Accepted::Duplicate { account } => Ok(Imported::Duplicate(account)),
+            Accepted::Conflict { account } => Ok(Imported::Conflict(account)),
+        }
+    }
+}
+
+/// The transition of every import.
+const CREATED: Transition =
+    Transition { from: None, to: Some(Status::Connecting), word: crate::lifecycle::Word::Created };
+
+fn new_account(
+    request: ImportRequest,
+    install: &InstallEntry,
+    id: Uuid,
+    run: Uuid,
+    clear: Map<String, Value>,
+    now_ms: i64,
+) -> Account {
+    Account {
+        id,
+        tenant_id: request.tenant_id,
+        environment_id: install.environment_id,
+        environment_integration_id: install.id,
+        integration: install.integration.clone(),
+        region: request.region,
+        authentication_method: request.authentication_method,
+        is_sandbox: request.is_sandbox,
+        status: Some(Status::Connecting),
+        reason: None,
+        last_error: None,
+        last_forbidden_error: None,
+        context: clear,
+        latest_run: Some(run),
+        sequence: 1,
+        proven_at_ms: None,
+        created_at_ms: now_ms,
+        updated_at_ms: now_ms,
+    }
+}
+
+/// The run as the runner takes it: what a claim would read from the store, without reading it.
+fn started(accept: &Accept, secret: Map<String, Value>, slot: super::lane::Slot) -> Started {
+    let run = Run {
+        id: accept.run.id,
+        account: accept.account.id,
+        cause: accept.run.cause,
+        from_phase: accept.run.from_phase,
+        fence: 1,
+        definition: accept.run.definition,
+        progress: None,
+        correlation_id: accept.run.correlation_id.clone(),
+    };
+    let context = secrets::merge(accept.account.context.clone(), secret);
+    let claimed =
+        Claimed { run, account: accept.account.clone(), credential: accept.credential.clone(), elapsed_ms: 0 };
+    Started { claimed, context: Some(context), slot }
+}

@@ -1,0 +1,126 @@
+//! The way past the queue: a request that arrives while this process has a free slot starts at once.
+//!
+//! The run is inserted as already claimed by this worker, so it costs no claim and no poll. While there is a backlog
+//! the lane is closed: free slots then belong to the queue, in fair order.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use uuid::Uuid;
+
+use crate::lifecycle::Region;
+use crate::store::Claimed;
+
+/// A run that this process holds, with the slot it runs in.
+#[derive(Debug)]
+pub struct Started {
+    /// The run, its account and its secrets.
+    pub claimed: Claimed,
+    /// The account's context with its secrets, where it is at hand in clear.
+    pub context: Option<Map<String, Value>>,
+    /// The slot, and the mark that the run is held here.
+    pub slot: Slot,
+}
+
+/// Where accepted requests meet the runner of the same process.
+#[derive(Debug)]
+pub struct FastLane {
+    /// The worker that holds what goes through the lane.
+    pub worker: Uuid,
+    /// The regions it serves.
+    pub regions: Vec<Region>,
+    slots: Arc<Semaphore>,
+    backlog: AtomicBool,
+    held: Arc<Mutex<HashSet<Uuid>>>,
+    started: mpsc::UnboundedSender<Started>,
+}
+
+/// A slot in use. The run it was taken for counts as held until it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    run: Option<Uuid>,
+    held: Arc<Mutex<HashSet<Uuid>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    /// Marks `run` as held by this process.
+    pub fn hold(&mut self, run: Uuid) {
+        lock(&self.held).insert(run);
+        self.run = Some(run);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(run) = self.run {
+            lock(&self.held).remove(&run);
+        }
+    }
+}
+
+impl FastLane {
+    /// A lane of `slots` slots, and the runner's end of it.
+    #[must_use]
+    pub fn new(worker: Uuid, regions: Vec<Region>, slots: usize) -> (Arc<Self>, mpsc::UnboundedReceiver<Started>) {
+        // Unbounded, but never longer than there are slots: whatever is sent holds one.
+        let (started, receiver) = mpsc::unbounded_channel();
+        let slots = Arc::new(Semaphore::new(slots));
+        let lane = Self { worker, regions, slots, backlog: AtomicBool::new(true), held: Arc::default(), started };
+        (Arc::new(lane), receiver)
+    }
+
+    /// A free slot for a new run, when the lane is open for its region.
+    #[must_use]
+    pub fn enter(&self, region: Region, run: Uuid) -> Option<Slot> {
+        if self.backlog.load(Ordering::Relaxed) || !self.regions.contains(&region) {
+            return None;
+        }
+        let mut slot = self.try_slot()?;
+        slot.hold(run);
+        Some(slot)
+    }
+
+    /// Any free slot.
+    #[must_use]
+    pub fn try_slot(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some(Slot { run: None, held: Arc::clone(&self.held), _permit: permit })
+    }
+
+    /// Waits for a free slot; `None` when the lane is closed for good.
+    pub async fn slot(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        Some(Slot { run: None, held: Arc::clone(&self.held), _permit: permit })
+    }
+
+    /// Hands a run to the runner.
+    pub fn start(&self, started: Started) {
+        // Without a runner (it is stopping) the slot is dropped here and the run is requeued with the worker's end.
+        let _ = self.started.send(started);
+    }
+
+    /// Says whether runs are waiting in the store.
+    pub fn set_backlog(&self, there_is: bool) {
+        self.backlog.store(there_is, Ordering::Relaxed);
+    }
+
+    /// The runs that this process holds.
+    #[must_use]
+    pub fn held(&self) -> Vec<Uuid> {
+        lock(&self.held).iter().copied().collect()
+    }
+
+    /// No new runs from here on.
+    pub fn close(&self) {
+        self.set_backlog(true);
+        self.slots.close();
+    }
+}
+
+fn lock(held: &Mutex<HashSet<Uuid>>) -> std::sync::MutexGuard<'_, HashSet<Uuid>> {
+    held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,50 @@
+//! Accounts: the only callers of `lifecycle::decide`, and the only way in which an account changes.
+//!
+//! Every change is the same four moves: look at the account, decide, make the event, commit account, run and event in
+//! one transaction; and decide again when somebody was faster. Which definitions there are and what is sealed for whom
+//! is known here too, because both belong to the account's environment.
+
+mod advance;
+mod catalog;
+mod fair;
+mod import;
+mod lane;
+mod vault;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+pub use advance::{Advanced, Ended, Held};
+pub use catalog::{Catalog, InstallEntry, PlanError};
+pub use fair::{FairKeys, Spacing};
+pub use import::{ImportRequest, Imported, Message};
+pub use lane::{FastLane, Started};
+pub use vault::{Vault, VaultError};
+
+use crate::clock::Clock;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What changing accounts needs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    /// Where they are kept.
+    pub store: Arc<dyn Store>,
+    /// Opens and seals their secrets.
+    pub vault: Vault,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// The definitions.
+    pub catalog: Arc<Catalog>,
+    /// Order among tenants.
+    pub fair: Arc<FairKeys>,
+    /// The way past the queue for requests that arrive while this process has a free slot.
+    pub lane: Option<Arc<FastLane>>,
+    /// Rung after every commit with an event: the relay of this process has work.
+    pub committed: Arc<Notify>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// A larger context is left out of events, in bytes.
+    pub max_context_bytes: usize,
+}

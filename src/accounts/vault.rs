@@ -1,0 +1,107 @@
+//! What is sealed, and for which place: the one list of bindings.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::seal::{Binding, SealError, Sealed, Sealer};
+use crate::store::DefinitionHash;
+
+/// Why a sealed document cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// It does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// It opens, and is not what this version writes there.
+    #[error("the sealed document is not what this version writes there")]
+    Shape,
+}
+
+/// Seals and opens documents in their places. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Vault(Arc<Sealer>);
+
+impl Vault {
+    /// A vault with these keys.
+    #[must_use]
+    pub const fn new(sealer: Arc<Sealer>) -> Self {
+        Self(sealer)
+    }
+
+    /// Seals an account's secrets as `version`.
+    pub fn seal_secrets(&self, environment: Uuid, account: Uuid, version: i64, secrets: &Map<String, Value>) -> Result<Sealed, VaultError> {
+        let plain = serde_json::to_vec(secrets).map_err(|_| VaultError::Shape)?;
+        Ok(self.0.seal(&secrets_of(environment, account.as_bytes(), version), &plain)?)
+    }
+
+    /// Opens an account's secrets.
+    pub fn open_secrets(&self, environment: Uuid, account: Uuid, version: i64, sealed: &Sealed) -> Result<Map<String, Value>, VaultError> {
+        let plain = self.0.open(&secrets_of(environment, account.as_bytes(), version), sealed)?;
+        serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
+    }
+
+    /// Seals a run's progress.
+    pub fn seal_progress<T: serde::Serialize>(&self, environment: Uuid, run: Uuid, progress: &T) -> Result<Sealed, VaultError> {
+        let plain = serde_json::to_vec(progress).map_err(|_| VaultError::Shape)?;
+        Ok(self.0.seal(&progress_of(environment, run.as_bytes()), &plain)?)
+    }
+
+    /// Opens a run's progress.
+    pub fn open_progress<T: serde::de::DeserializeOwned>(&self, environment: Uuid, run: Uuid, sealed: &Sealed) -> Result<T, VaultError> {
+        let plain = self.0.open(&progress_of(environment, run.as_bytes()), sealed)?;
+        serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
+    }
+
+    /// Seals the body of a request that was not accepted.
+    pub fn seal_refused(&self, id: Uuid, body: &[u8]) -> Result<Sealed, VaultError> {
+        Ok(self.0.seal(&shared("quarantine", "sealed", id.as_bytes()), body)?)
+    }
+
+    /// Seals an integration's definition.
+    pub fn seal_integration(&self, id: Uuid, document: &[u8]) -> Result<Sealed, VaultError> {
+        Ok(self.0.seal(&shared("integrations", "sealed", id.as_bytes()), document)?)
+    }
+
+    /// Seals an install's override.
+    pub fn seal_override(&self, environment: Uuid, id: Uuid, document: &[u8]) -> Result<Sealed, VaultError> {
+        let row = id.as_bytes();
+        let binding = Binding { table: "environment_integrations", field: "sealed", environment, row, version: 0 };
+        Ok(self.0.seal(&binding, document)?)
+    }
+
+    /// Seals an effective definition.
+    pub fn seal_effective(&self, hash: DefinitionHash, document: &[u8]) -> Result<Sealed, VaultError> {
+        Ok(self.0.seal(&shared("effective_definitions", "sealed", &hash.0), document)?)
+    }
+
+    /// Opens an effective definition.
+    pub fn open_effective(&self, hash: DefinitionHash, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.open(&shared("effective_definitions", "sealed", &hash.0), sealed)?.expose_secret().clone())
+    }
+
+    /// Seals a setting of the installation.
+    pub fn seal_setting(&self, key: &str, value: &[u8]) -> Result<Sealed, VaultError> {
+        Ok(self.0.seal(&shared("settings", "sealed", key.as_bytes()), value)?)
+    }
+
+    /// Opens a setting of the installation.
+    pub fn open_setting(&self, key: &str, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.open(&shared("settings", "sealed", key.as_bytes()), sealed)?.expose_secret().clone())
+    }
+}
+
+fn secrets_of(environment: Uuid, row: &[u8], version: i64) -> Binding<'_> {
+    Binding { table: "credentials", field: "sealed", environment, row, version }
+}
+
+fn progress_of(environment: Uuid, row: &[u8]) -> Binding<'_> {
+    Binding { table: "runs", field: "progress", environment, row, version: 0 }
+}
+
+/// What belongs to no environment.
+fn shared<'a>(table: &'a str, field: &'a str, row: &'a [u8]) -> Binding<'a> {
+    Binding { table, field, environment: Uuid::nil(), row, version: 0 }
+}

@@ -1,0 +1,10 @@
+//! What the outside is told: the account as people see it, and the CloudEvents envelope around a transition.
+//!
+//! Pure. An envelope is made before it is stored, stored as text and never rewritten. Nothing in here sees a secret:
+//! accounts come without theirs.
+
+mod envelope;
+mod view;
+
+pub use envelope::{EventCause, EventInput, envelope, type_of};
+pub use view::account_object;
