@@ -4,6 +4,13 @@
 
 pub mod app;
 
+pub mod intake;
+pub mod relay;
+pub mod runner;
+
+pub mod accounts;
+
+pub mod events;
 pub mod lifecycle;
 pub mod store;
 pub mod upstream;

@@ -1,19 +1,22 @@
-//! The one door to background tasks: each has a name, is counted, and its panic is logged.
+//! The one door to background tasks.
 //!
-//! [`Tasks::drain`] waits for all of them after the token was cancelled; nothing outlives the process's shutdown
-//! unseen.
+//! A task that is started here is waited for at shutdown, and cannot vanish unseen: a panic, or the end of a task
+//! that should run as long as the process, is logged with the task's name and raises [`Tasks::failed`].
 
-use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The tasks of one process, and the token that tells them to stop.
+/// The tasks of a process. Clones share everything.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    failed: CancellationToken,
 }
 
 impl Tasks {
@@ -23,41 +26,86 @@ impl Tasks {
         Self::default()
     }
 
-    /// Cancelled when the process is to stop.
+    /// Cancelled when the process is to stop. Tasks end soon after.
     #[must_use]
     pub fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Starts a task. A panic in it is logged with its name; it takes nothing else down.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    pub fn spawn<F>(&self, name: &'static str, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        self.tracker.spawn(async move {
-            let task = tokio::spawn(future);
-            let _abort_with_us = AbortOnDrop(task.abort_handle());
-            if let Err(error) = task.await
-                && error.is_panic()
-            {
-                tracing::error!(task = name, "a task panicked; what it held is taken over by the others");
-            }
-        });
+    /// Cancelled when a task panicked or a lasting one ended by itself; the process should then stop.
+    #[must_use]
+    pub fn failed(&self) -> CancellationToken {
+        self.failed.clone()
     }
 
-    /// Waits until every task has ended, at most this long. Answers whether all did.
-    pub async fn drain(&self, at_most: Duration) -> bool {
+    /// Starts a task that lasts until [`Tasks::stop`].
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.start(name, true, task)
+    }
+
+    /// Starts a task that may end when its work is done.
+    pub fn spawn_job(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.start(name, false, task)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    fn start(&self, name: &'static str, lasting: bool, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let (stop, failed) = (self.stop.clone(), self.failed.clone());
+        let watched = async move {
+            // The panic's payload may quote data, so it is not looked at; the panic hook prints the place.
+            let ended = AssertUnwindSafe(task).catch_unwind().await;
+            if ended.is_err() {
+                tracing::error!(task = name, "a task panicked");
+                failed.cancel();
+            } else if lasting && !stop.is_cancelled() {
+                tracing::error!(task = name, "a task ended although it should last");
+                failed.cancel();
+            }
+        };
+        tokio::spawn(self.tracker.track_future(watched)).abort_handle()
+    }
+
+    /// Asks every task to stop and waits for them at most `grace`. False when some were still running then.
+    pub async fn shut_down(&self, grace: Duration) -> bool {
+        self.stop.cancel();
         self.tracker.close();
-        tokio::time::timeout(at_most, self.tracker.wait()).await.is_ok()
+        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
     }
 }
 
-/// A runtime that shuts down takes the inner task with the outer one.
-struct AbortOnDrop(tokio::task::AbortHandle);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+    #[tokio::test]
+    async fn a_panic_is_seen_and_does_not_hold_up_the_shutdown() {
+        let tasks = Tasks::new();
+        tasks.spawn_job("panics", async { panic!("on purpose") });
+        tasks.failed().cancelled().await;
+        assert!(tasks.shut_down(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    async fn a_lasting_task_that_ends_by_itself_is_a_failure() {
+        let tasks = Tasks::new();
+        tasks.spawn("ends", async {});
+        tasks.failed().cancelled().await;
+    }
+
+    #[tokio::test]
+    async fn a_job_that_ends_and_a_task_that_stops_when_asked_are_no_failure() {
+        let tasks = Tasks::new();
+        tasks.spawn_job("job", async {});
+        let stop = tasks.stop();
+        tasks.spawn("lasting", async move { stop.cancelled().await });
+        assert!(tasks.shut_down(Duration::from_secs(5)).await);
+        assert!(!tasks.failed().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_not_stop_is_reported_after_the_grace() {
+        let tasks = Tasks::new();
+        tasks.spawn_job("stubborn", std::future::pending());
+        assert!(!tasks.shut_down(Duration::from_secs(20)).await);
     }
 }

@@ -80,8 +80,7 @@ impl Accounts {
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
                     if let Some(transition) = transition {
-                        self.metrics.transition(transition.word);
-                        self.committed.notify_one();
+                        self.told(transition.word);
                     }
                     return Ok(Advanced::Committed(transition.map(|transition| transition.word)));
                 }

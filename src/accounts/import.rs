@@ -131,8 +131,7 @@ impl Accounts {
         let account = accept.account.clone();
         match self.store.accept(accept, patience).await? {
             Accepted::Created => {
-                self.metrics.transition(transition.word);
-                self.committed.notify_one();
+                self.told(transition.word);
                 if let Some((lane, started)) = started {
                     lane.start(started);
                 }

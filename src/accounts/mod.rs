@@ -43,8 +43,19 @@ pub struct Accounts {
     pub lane: Option<Arc<FastLane>>,
     /// Rung after every commit with an event: the relay of this process has work.
     pub committed: Arc<Notify>,
+    /// Rung after every commit with an event, for everybody who waits for one.
+    pub settled: Arc<Notify>,
     /// Counters.
     pub metrics: Metrics,
     /// A larger context is left out of events, in bytes.
     pub max_context_bytes: usize,
+}
+
+impl Accounts {
+    /// Tells everybody in this process that an event was committed.
+    fn told(&self, word: crate::lifecycle::Word) {
+        self.metrics.count_transition(word);
+        self.committed.notify_one();
+        self.settled.notify_waiters();
+    }
 }

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::tasks::Tasks;
+use crate::tasks::Tasks;
 
 mod provider;
 mod token;

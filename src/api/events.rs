@@ -1,0 +1,82 @@
+//! `GET /events`: every event as it is committed, as server-sent events.
+//!
+//! `id` is the insertion time and the event's own id. A client that comes back with `Last-Event-ID` is told everything
+//! from 30 s before it, so it may hear an event again; without it the stream begins now, or at `?from=` (RFC 3339).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{Stream, StreamExt as _, stream};
+
+use super::{Api, Problem};
+use crate::relay::Tail;
+use crate::store::StoredEvent;
+
+/// How long a stream rests when nobody wakes it.
+const FALLBACK: Duration = Duration::from_secs(1);
+
+pub(super) async fn events(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let from_ms = match last_event(&headers)? {
+        Some(ms) => ms,
+        None => from_query(query.as_deref().unwrap_or_default())?.unwrap_or_else(|| api.intake.accounts.clock.now_ms()),
+    };
+    let tail = Tail::from(api.store.clone(), from_ms);
+    let batches = stream::unfold((api, tail), |(api, mut tail)| async move {
+        let events = next(&api, &mut tail).await?;
+        Some((stream::iter(events.into_iter().map(|event| Ok(told(&event)))), (api, tail)))
+    });
+    Ok(Sse::new(batches.flatten()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// The next events; `None` when the process stops.
+async fn next(api: &Api, tail: &mut Tail) -> Option<Vec<StoredEvent>> {
+    loop {
+        if api.stop.is_cancelled() {
+            return None;
+        }
+        if let Ok(events) = tail.next().await
+            && !events.is_empty()
+        {
+            return Some(events);
+        }
+        tokio::select! {
+            () = api.intake.accounts.settled.notified() => {}
+            () = api.store.changed() => {}
+            () = tokio::time::sleep(FALLBACK) => {}
+            () = api.stop.cancelled() => return None,
+        }
+    }
+}
+
+fn told(event: &StoredEvent) -> Event {
+    Event::default()
+        .id(format!("{}-{}/{}", event.inserted_at_ms, event.account, event.sequence))
+        .event(event.event_type.clone())
+        .data(event.envelope.clone())
+}
+
+fn last_event(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let ms = value.to_str().ok().and_then(|text| text.split_once('-')?.0.parse().ok());
+    ms.map(Some).ok_or_else(|| Problem::bad_request("last-event-id", "is not an id of this stream"))
+}
+
+fn from_query(query: &str) -> Result<Option<i64>, Problem> {
+    let mut from = None;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if name != "from" {
+            return Err(Problem::bad_request(&name.chars().take(64).collect::<String>(), "is not a parameter"));
+        }
+        let at: jiff::Timestamp =
+            value.parse().map_err(|_| Problem::bad_request("from", "has to be an RFC 3339 time"))?;
+        from = Some(at.as_millisecond());
+    }
+    Ok(from)
+}

@@ -1,0 +1,62 @@
+//! The HTTP API and the probes. The only home of axum, but for the stub provider.
+//!
+//! The API has no access tokens yet and therefore listens on loopback only (settings refuse anything else). Probes are
+//! on a listener of their own and show no data of accounts.
+
+mod events;
+mod import;
+mod list;
+mod probes;
+mod problem;
+mod read;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use probes::{Probes, router as probes_router};
+pub use problem::Problem;
+pub use read::{account_answer, last_action_result};
+
+use crate::intake::{Intake, json};
+use crate::store::Store;
+
+/// What the API works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The front door.
+    pub intake: Intake,
+    /// For reading.
+    pub store: Arc<dyn Store>,
+    /// Cancelled when the process is to stop: streams end.
+    pub stop: CancellationToken,
+}
+
+/// The API's routes.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .route("/integrated-account", post(import::import).get(list::list))
+        .route("/integrated-account/{id}", get(read::read))
+        .route("/integrated-account/{id}/events", get(read::events))
+        .route("/events", get(events::events))
+        .fallback(|| async { Problem::not_found("path") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        // One byte more than a message may have, so that the answer can say what the limit is.
+        .layer(DefaultBodyLimit::max(json::MAX_BYTES + 1))
+        .with_state(api)
+}
+
+/// Serves a router until `stop`.
+pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> impl Future<Output = ()> + Send {
+    async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "a listener ended");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `/livez`, `/readyz` and `/metrics`, on a listener of their own.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::telemetry::Metrics;
+
+/// What the probes tell. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Probes {
+    /// `None` while the database is usable, else what is wrong with it.
+    pub database: watch::Receiver<Option<String>>,
+    /// Whether events go out.
+    pub relay: watch::Receiver<bool>,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+}
+
+/// The probes' routes.
+pub fn router(probes: Probes) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(probes)
+}
+
+/// Alive is not ready: a restart would not bring the database back, but nobody should send work here.
+async fn ready(State(probes): State<Probes>) -> Response {
+    let database = probes.database.borrow().clone();
+    let relay = *probes.relay.borrow();
+    let ready = database.is_none() && relay;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "ready": ready,
+        "database": database.as_deref().unwrap_or("ok"),
+        "relay": if relay { "ok" } else { "events cannot be published" },
+    });
+    (status, Json(body)).into_response()
+}
+
+async fn metrics(State(probes): State<Probes>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], probes.metrics.render()).into_response()
+}

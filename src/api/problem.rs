@@ -1,0 +1,121 @@
+//! Errors as `application/problem+json` (RFC 9457), with the fields that clients of the model API look for.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::accounts::ImportError;
+use crate::intake::{FieldFailure, Refusal};
+use crate::lifecycle::{IntakeCode, WhoActs};
+use crate::store::StoreError;
+
+/// An answer that is an error.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(rename = "statusCode")]
+    status_code: u16,
+    error: &'static str,
+    message: String,
+    reason_code: String,
+    who_acts: WhoActs,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<FieldFailure>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &str, who_acts: WhoActs, retryable: bool, detail: impl Into<String>) -> Self {
+        let (title, detail) = (status.canonical_reason().unwrap_or("Error"), detail.into());
+        Self {
+            kind: format!("urn:tidewaiter:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.clone(),
+            status_code: status.as_u16(),
+            error: title,
+            message: detail,
+            reason_code: code.to_owned(),
+            who_acts,
+            retryable,
+            failures: Vec::new(),
+        }
+    }
+
+    /// A query, path or header that cannot be used.
+    #[must_use]
+    pub fn bad_request(pointer: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let mut problem =
+            Self::new(StatusCode::BAD_REQUEST, "invalid", WhoActs::Producer, false, format!("{pointer}: {message}"));
+        problem.failures.push(FieldFailure { pointer: pointer.to_owned(), message });
+        problem
+    }
+
+    /// Nothing is there.
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", WhoActs::Producer, false, format!("there is no such {what}"))
+    }
+
+    /// The path is there, the verb is not.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let detail = "this path does not know that method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", WhoActs::Producer, false, detail)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.code {
+            IntakeCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            IntakeCode::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let code = refusal.code;
+        let mut problem = Self::new(status, code.as_str(), code.who_acts(), code.retryable(), refusal.message);
+        problem.failures = refusal.failures;
+        problem
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        // The cause is for the operator's log; outside it would only show what is inside.
+        tracing::warn!(%error, "a request to the API was not served");
+        let detail = "the database does not answer; the request may be repeated (with the same Idempotency-Key)";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Store(error) => error.into(),
+            ImportError::Vault(error) => {
+                tracing::error!(%error, "an import's secrets could not be sealed");
+                let detail = "the secrets could not be sealed";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, true, detail)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

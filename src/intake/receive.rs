@@ -1,0 +1,230 @@
+//! One delivery, from bytes to a disposition.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::message::{Envelope, read_body, read_line};
+use super::{FieldFailure, Refusal, json};
+use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, InstallEntry, Message, PlanError};
+use crate::credentials::{fields, secrets::SecretPaths, token};
+use crate::definitions::Plan;
+use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
+use crate::seal::Fingerprint;
+use crate::store::{Account, Channel, Patience, Quarantined, StoreError};
+use crate::telemetry;
+
+/// A refused body over 1 MiB keeps this much, in bytes.
+const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
+/// How far a message's own timestamp may lie back, in milliseconds: a day.
+const OLDEST_TIMESTAMP_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// One arrival of a request.
+#[derive(Debug, Clone, Default)]
+pub struct Delivery {
+    /// The body, or for a file the whole line.
+    pub bytes: Vec<u8>,
+    /// The deduplication key, where the channel carries it beside the body.
+    pub message_id: Option<String>,
+    /// What the producer wants to see again, where the channel carries it beside the body.
+    pub correlation_id: Option<String>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Disposition {
+    /// A new account.
+    Accepted(Box<Account>),
+    /// The message came before; its account.
+    Duplicate(Uuid),
+    /// It cannot be accepted.
+    Refused(Refusal),
+}
+
+/// The front door of one process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    /// Makes the accounts.
+    pub accounts: Accounts,
+    /// Tells bodies apart without keeping them.
+    pub fingerprint: Arc<Fingerprint>,
+    /// The regions that this process takes requests for.
+    pub regions: Arc<[Region]>,
+    /// How long to wait for a database that does not answer.
+    pub patience: Patience,
+}
+
+/// A request that was read: what is left is what only the definition knows.
+struct Read {
+    request: ImportRequest,
+    message: Message,
+    timestamp_ms: Option<i64>,
+}
+
+impl Intake {
+    /// Accepts a delivery, recognises it, or refuses it.
+    ///
+    /// # Errors
+    /// When the database does not answer in time or the secrets cannot be sealed. Repeating is safe.
+    pub async fn receive(&self, channel: Channel, delivery: Delivery) -> Result<Disposition, ImportError> {
+        let disposition = match self.read(channel, &delivery) {
+            Ok(read) => self.accept(read).await?,
+            Err(refusal) => Disposition::Refused(refusal),
+        };
+        if let Disposition::Refused(refusal) = &disposition
+            && channel != Channel::Http
+        {
+            self.quarantine(channel, &delivery, refusal).await?;
+        }
+        self.accounts.metrics.count_intake(channel.as_str(), counted(&disposition));
+        Ok(disposition)
+    }
+
+    fn read(&self, channel: Channel, delivery: &Delivery) -> Result<Read, Refusal> {
+        let value = json::parse(&delivery.bytes)?;
+        let envelope = if channel == Channel::File {
+            read_line(value)?
+        } else {
+            let (message_id, correlation_id) = (delivery.message_id.clone(), delivery.correlation_id.clone());
+            Envelope { message_id, correlation_id, timestamp_ms: None, body: value }
+        };
+        let fingerprint = self.fingerprint.of(&envelope.body);
+        // Without an id a body is its own id, but for HTTP, where no key means that every request is meant.
+        let id = envelope.message_id.or_else(|| (channel != Channel::Http).then(|| hex(&fingerprint)));
+        let request = read_body(envelope.body)?;
+        if !self.regions.contains(&request.region) {
+            let message = format!("this process does not serve region `{}`", request.region);
+            return Err(Refusal::field(IntakeCode::WrongRegion, "/region", message));
+        }
+        let message = Message { channel, id, fingerprint, correlation_id: envelope.correlation_id };
+        Ok(Read { request, message, timestamp_ms: envelope.timestamp_ms })
+    }
+
+    async fn accept(&self, read: Read) -> Result<Disposition, ImportError> {
+        let Read { mut request, message, timestamp_ms } = read;
+        let Some(install) = self.accounts.catalog.install(request.install).await? else {
+            let message = "no install has this id";
+            return Ok(refuse(IntakeCode::UnknownInstall, "/environment_integration_id", message));
+        };
+        if !install.is_enabled {
+            let message = "this install is not enabled";
+            return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+        }
+        let plan = match self.accounts.catalog.plan(install.effective).await {
+            Ok(plan) => plan,
+            Err(PlanError::Store(error)) => return Err(error.into()),
+            Err(error) => return Err(StoreError::Refused(error.to_string()).into()),
+        };
+        let paths = match self.check_context(&mut request, &plan, timestamp_ms) {
+            Ok(paths) => paths,
+            Err(refusal) => return Ok(Disposition::Refused(refusal)),
+        };
+        self.import(request, &install, &paths, message).await
+    }
+
+    /// Checks and completes the context by the install's definition.
+    fn check_context(
+        &self,
+        request: &mut ImportRequest,
+        plan: &Plan,
+        timestamp_ms: Option<i64>,
+    ) -> Result<SecretPaths, Refusal> {
+        let method = request.authentication_method;
+        let Some(credential) = plan.credential(method) else {
+            let offered: Vec<&str> = plan.credentials.iter().map(|(offered, _)| offered.as_str()).collect();
+            let message = format!("this integration does not offer it; it offers: {}", offered.join(", "));
+            return Err(Refusal::field(IntakeCode::Invalid, "/authentication_method", message));
+        };
+        if mints(method) && token::token(&request.context).is_none_or(|token| !token.contains_key("access_token")) {
+            let message = "an access token is needed: minting one is not supported yet";
+            return Err(Refusal::field(IntakeCode::NotSupported, "/context/oauth/token/access_token", message));
+        }
+        let now_ms = self.accounts.clock.now_ms();
+        let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
+        let context = fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(|failures| {
+            let told = failures.into_iter().map(|f| FieldFailure { pointer: f.pointer, message: f.message });
+            Refusal::fields(told.collect())
+        })?;
+        request.context = context;
+        Ok(SecretPaths::of(Some(credential)))
+    }
+
+    async fn import(
+        &self,
+        request: ImportRequest,
+        install: &InstallEntry,
+        paths: &SecretPaths,
+        message: Message,
+    ) -> Result<Disposition, ImportError> {
+        Ok(match self.accounts.import(request, install, paths, message, self.patience).await? {
+            Imported::Created(account) => Disposition::Accepted(account),
+            Imported::Duplicate(account) => Disposition::Duplicate(account),
+            Imported::Conflict(account) => Disposition::Refused(Refusal::new(
+                IntakeCode::IdempotencyConflict,
+                format!("this message id came before with another body, which made account {account}: use a new id"),
+            )),
+        })
+    }
+
+    async fn quarantine(&self, channel: Channel, delivery: &Delivery, refusal: &Refusal) -> Result<(), ImportError> {
+        let id = self.accounts.clock.new_id();
+        let fingerprint = self.fingerprint.of_bytes(&delivery.bytes);
+        let message_id = self.message_id_of(channel, delivery).unwrap_or_else(|| hex(&fingerprint));
+        let kept = if refusal.code == IntakeCode::TooLarge {
+            &delivery.bytes[..delivery.bytes.len().min(KEPT_OF_TOO_LARGE)]
+        } else {
+            &delivery.bytes[..]
+        };
+        let refused = Quarantined {
+            id,
+            channel,
+            message_id,
+            fingerprint,
+            reason: refusal.code.as_str().to_owned(),
+            detail: refusal.message.clone(),
+            body: self.accounts.vault.seal_refused(id, kept)?,
+            body_bytes: delivery.bytes.len() as i64,
+            at_ms: self.accounts.clock.now_ms(),
+        };
+        self.accounts.store.quarantine(refused).await?;
+        Ok(())
+    }
+
+    /// The message id of a refused delivery, as far as it can be read.
+    fn message_id_of(&self, channel: Channel, delivery: &Delivery) -> Option<String> {
+        if channel != Channel::File {
+            return delivery.message_id.clone();
+        }
+        let value: Value = json::parse(&delivery.bytes).ok()?;
+        read_line(value).ok()?.message_id
+    }
+}
+
+/// The methods whose access token the worker could make itself, in a later version.
+const fn mints(method: AuthenticationMethod) -> bool {
+    match method {
+        AuthenticationMethod::Oauth2ClientCredentials | AuthenticationMethod::KekaOauth => true,
+        AuthenticationMethod::Oauth2 | AuthenticationMethod::ApiKey => false,
+    }
+}
+
+fn refuse(code: IntakeCode, pointer: &str, message: &str) -> Disposition {
+    Disposition::Refused(Refusal::field(code, pointer, message))
+}
+
+const fn counted(disposition: &Disposition) -> telemetry::Disposition {
+    match disposition {
+        Disposition::Accepted(_) => telemetry::Disposition::Accepted,
+        Disposition::Duplicate(_) => telemetry::Disposition::Duplicate,
+        Disposition::Refused(refusal) => telemetry::Disposition::Refused(refusal.code),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

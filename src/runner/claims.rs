@@ -1,0 +1,100 @@
+//! Getting runs: those just accepted by this process, and those that the store says are due.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::{Runner, drive};
+use crate::accounts::Started;
+use crate::reconnect::Reconnect;
+use crate::store::Standing;
+
+/// The most runs of one claim.
+const BATCH: usize = 64;
+
+/// How long the claimer rests when nobody wakes it: only a lost wake-up waits this long.
+const FALLBACK: Duration = Duration::from_secs(1);
+
+/// Starts what came through the fast lane.
+pub(super) async fn start_accepted(runner: Runner, mut started: mpsc::UnboundedReceiver<Started>) {
+    let stop = runner.tasks.stop();
+    loop {
+        tokio::select! {
+            biased;
+            received = started.recv() => match received {
+                Some(started) => perform(&runner, started),
+                None => return,
+            },
+            () = stop.cancelled() => break,
+        }
+    }
+    // What was accepted before the stop is given back in order, each by its own driver.
+    started.close();
+    while let Some(started) = started.recv().await {
+        perform(&runner, started);
+    }
+}
+
+fn perform(runner: &Runner, started: Started) {
+    runner.tasks.spawn_job("run", drive::run(runner.clone(), started));
+}
+
+/// Claims due runs while there are free slots.
+pub(super) async fn run(runner: Runner, mut standing: watch::Receiver<Standing>) {
+    let stop = runner.tasks.stop();
+    // Nothing is claimed before the first heartbeat is written: a worker that is not known cannot hold a run.
+    tokio::select! {
+        _ = standing.changed() => {}
+        () = stop.cancelled() => return,
+    }
+    let mut pauses = Reconnect::default();
+    loop {
+        let slot = tokio::select! {
+            slot = runner.lane.slot() => slot,
+            () = stop.cancelled() => None,
+        };
+        let Some(slot) = slot else { return };
+        let mut slots = vec![slot];
+        while slots.len() < BATCH
+            && let Some(slot) = runner.lane.try_slot()
+        {
+            slots.push(slot);
+        }
+        let asked = slots.len();
+        match runner.accounts.store.claim(runner.lane.worker, &runner.lane.regions, asked as u32).await {
+            Ok(claims) => {
+                pauses.succeeded();
+                let got = claims.runs.len();
+                runner.lane.set_backlog(got == asked);
+                for (claimed, mut slot) in claims.runs.into_iter().zip(slots.drain(..)) {
+                    slot.hold(claimed.run.id);
+                    perform(&runner, Started { claimed, context: None, slot });
+                }
+                drop(slots);
+                if got < asked {
+                    rest(&runner, claims.next_due_ms).await;
+                }
+            }
+            Err(error) => {
+                drop(slots);
+                tracing::debug!(%error, "no runs can be claimed");
+                runner.lane.set_backlog(true);
+                let _ = tokio::time::timeout(pauses.pause(), stop.cancelled()).await;
+            }
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+/// Waits for the next due run, a change in the store, or the end.
+async fn rest(runner: &Runner, next_due_ms: Option<i64>) {
+    let due = next_due_ms.map_or(FALLBACK, |ms| Duration::from_millis(ms.max(1) as u64).min(FALLBACK));
+    let stop = runner.tasks.stop();
+    tokio::select! {
+        () = tokio::time::sleep(due) => {}
+        () = runner.accounts.store.changed() => {}
+        () = stop.cancelled() => {}
+    }
+}

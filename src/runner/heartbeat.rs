@@ -1,0 +1,69 @@
+//! The worker's heartbeat, and the takeover of what dead workers held.
+//!
+//! A worker is dead when its heartbeat is 15 s old by the database's clock. Only a worker whose own heartbeats went
+//! through without a gap for that long may say so: after an outage of the database everybody's heartbeat is old.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Runner;
+use crate::reconnect::Reconnect;
+use crate::store::Standing;
+
+/// Between two heartbeats.
+pub const BEAT: Duration = Duration::from_secs(3);
+
+/// A worker whose last heartbeat is older than this is dead.
+pub const DEAD_AFTER: Duration = Duration::from_secs(15);
+
+pub(super) async fn run(runner: Runner, standing: watch::Sender<Standing>) {
+    let stop = runner.tasks.stop();
+    let mut unbroken_since: Option<Instant> = None;
+    let mut last_beat: Option<Instant> = None;
+    let mut pauses = Reconnect::default();
+    while !stop.is_cancelled() {
+        let pause = match beat(&runner, &standing).await {
+            Ok(()) => {
+                let now = Instant::now();
+                // A pause of this process counts as a gap: the others may have taken over meanwhile.
+                let gap = last_beat.is_none_or(|last| now - last > BEAT * 3);
+                last_beat = Some(now);
+                let since = if gap { now } else { unbroken_since.unwrap_or(now) };
+                unbroken_since = Some(since);
+                pauses.succeeded();
+                if now - since >= DEAD_AFTER {
+                    take_over(&runner).await;
+                }
+                BEAT
+            }
+            Err(error) => {
+                unbroken_since = None;
+                if last_beat.is_some_and(|last| last.elapsed() > BEAT) {
+                    tracing::debug!(%error, "the heartbeat is not written");
+                }
+                pauses.pause()
+            }
+        };
+        let _ = tokio::time::timeout(pause, stop.cancelled()).await;
+    }
+}
+
+async fn beat(runner: &Runner, standing: &watch::Sender<Standing>) -> Result<(), crate::store::StoreError> {
+    let place = runner.accounts.store.heartbeat(runner.lane.worker, &runner.lane.regions).await?;
+    standing.send_replace(place);
+    Ok(())
+}
+
+async fn take_over(runner: &Runner) {
+    let held = runner.lane.held();
+    match runner.accounts.store.take_over(runner.lane.worker, DEAD_AFTER, &held).await {
+        Ok(0) => {}
+        Ok(runs) => {
+            tracing::warn!(runs, "runs of a worker that is gone are taken over");
+            runner.accounts.metrics.count_takeovers(runs);
+        }
+        Err(error) => tracing::debug!(%error, "no runs can be taken over"),
+    }
+}

@@ -1,0 +1,65 @@
+//! The runner: claims due runs, performs each in a slot, and keeps this worker alive in the others' eyes.
+//!
+//! A run is performed by `drive`: it asks the stepper what to do, does it with no transaction open, and tells the
+//! stepper what came of it. How a run ends is told to `accounts`, which decides.
+
+mod claims;
+mod drive;
+mod heartbeat;
+mod refresh;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::accounts::{Accounts, FastLane, Started};
+use crate::lifecycle::RetryPolicy;
+use crate::store::Standing;
+use crate::tasks::Tasks;
+use crate::upstream::Upstream;
+
+pub use heartbeat::{BEAT, DEAD_AFTER};
+
+/// How long and how often; durations, not instants.
+#[derive(Debug, Clone, Copy)]
+pub struct Budgets {
+    /// How a failed step is tried again.
+    pub retry: RetryPolicy,
+    /// One request, from connecting to the last byte.
+    pub request: Duration,
+    /// The active time of one phase.
+    pub phase: Duration,
+    /// One wait.
+    pub wait: Duration,
+    /// A run from its first claim, waits included.
+    pub run: Duration,
+    /// How long runs go on after the process was asked to stop.
+    pub drain: Duration,
+}
+
+/// What performing runs needs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    /// Changes accounts.
+    pub accounts: Accounts,
+    /// The slots, and the lane of runs that start at once.
+    pub lane: Arc<FastLane>,
+    /// Performs requests.
+    pub upstream: Arc<dyn Upstream>,
+    /// How long and how often.
+    pub budgets: Budgets,
+    /// The process's tasks.
+    pub tasks: Tasks,
+}
+
+impl Runner {
+    /// Starts claiming, performing and beating. The watch tells this worker's place among the live ones.
+    pub fn start(self, started: mpsc::UnboundedReceiver<Started>) -> watch::Receiver<Standing> {
+        let (standing, place) = watch::channel(Standing { rank: 0, live: 1 });
+        self.tasks.spawn("runner.heartbeat", heartbeat::run(self.clone(), standing));
+        self.tasks.spawn("runner.claim", claims::run(self.clone(), place.clone()));
+        self.tasks.spawn("runner.start", claims::start_accepted(self, started));
+        place
+    }
+}
