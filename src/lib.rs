@@ -8,6 +8,8 @@ pub mod lifecycle;
 pub mod store;
 pub mod upstream;
 
+pub mod expression;
+
 pub mod clock;
 pub mod reconnect;
 pub mod seal;
