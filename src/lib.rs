@@ -4,6 +4,8 @@
 
 pub mod app;
 
+pub mod definitions;
+
 pub mod lifecycle;
 pub mod store;
 pub mod upstream;
