@@ -4,6 +4,7 @@
 
 pub mod app;
 
+pub mod credentials;
 pub mod definitions;
 
 pub mod lifecycle;
