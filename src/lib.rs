@@ -2,7 +2,11 @@
 //!
 //! Modules in the order in which an import travels; see ARCHITECTURE.md for the map and its rules.
 
+pub mod cli;
+
 pub mod app;
+
+pub mod api;
 
 pub mod intake;
 pub mod relay;
@@ -10,12 +14,20 @@ pub mod runner;
 
 pub mod accounts;
 
+pub mod actions;
+pub mod credentials;
 pub mod events;
-pub mod lifecycle;
 pub mod store;
+
+pub mod definitions;
+
+pub mod expression;
 pub mod upstream;
 
 pub mod clock;
+pub mod config;
+pub mod lifecycle;
 pub mod reconnect;
 pub mod seal;
 pub mod tasks;
+pub mod telemetry;

@@ -1,0 +1,96 @@
+//! The OAuth refresh grant: the request, what its answer means, and the context with the new token.
+//!
+//! When to refresh, the intent written before the request, the second try after a lost answer and the re-reading after a
+//! refusal belong to the driver; here is no state at all.
+
+mod answer;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+use super::token;
+use crate::definitions::CredentialPlan;
+use crate::lifecycle::Failure;
+
+pub use answer::classify;
+pub use request::{TIMEOUT, refresh_request};
+
+/// What a token request came to.
+#[derive(Clone, PartialEq, Eq)]
+pub enum GrantOutcome {
+    /// There is a new token: the endpoint's whole answer, for [`apply`].
+    Renewed {
+        /// The answer. It holds at least an `access_token` that can be sent.
+        token: Map<String, Value>,
+    },
+    /// The refresh token is refused for good: the account has to be connected again.
+    Refused(Failure),
+    /// The request is refused, whatever the account's token: the operator's client, URL or parameters are wrong.
+    ClientRefused(Failure),
+    /// It did not work this time, and the refresh token is unused.
+    Transient(Failure),
+    /// The request may have had its effect and the answer is lost: the refresh token may be used up.
+    Unknown(Failure),
+}
+
+impl std::fmt::Debug for GrantOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Renewed { .. } => f.write_str("Renewed"),
+            Self::Refused(failure) => f.debug_tuple("Refused").field(failure).finish(),
+            Self::ClientRefused(failure) => f.debug_tuple("ClientRefused").field(failure).finish(),
+            Self::Transient(failure) => f.debug_tuple("Transient").field(failure).finish(),
+            Self::Unknown(failure) => f.debug_tuple("Unknown").field(failure).finish(),
+        }
+    }
+}
+
+/// Whether the account's token can be refreshed: the definition names a token URL and the context has a refresh token.
+#[must_use]
+pub fn is_refreshable(plan: &CredentialPlan, context: &Map<String, Value>) -> bool {
+    plan.refresh.is_some() && token::refresh_token(context).is_some()
+}
+
+/// The context with the new token merged into `oauth.token`.
+///
+/// The old refresh token stays when the answer brings none. The expiry counts from `now_ms`, the instant the request
+/// was sent, in milliseconds since the epoch; it is `fallback_expiry_s` seconds later when the answer says nothing, and
+/// unknown when there is no fallback either.
+#[must_use]
+pub fn apply(
+    mut context: Map<String, Value>,
+    answer: Map<String, Value>,
+    now_ms: i64,
+    fallback_expiry_s: Option<i64>,
+) -> Map<String, Value> {
+    let said = answer.get("expires_in").and_then(token::seconds).map(|seconds| token::expiry(now_ms, seconds));
+    let named = || answer.get("expires_at").and_then(token::instant_ms).map(|at| token::named_expiry(now_ms, at));
+    let expires_at = said.or_else(named).or_else(|| fallback_expiry_s.map(|seconds| token::expiry(now_ms, seconds)));
+    let mut oauth = take_object(&mut context, "oauth");
+    let mut token = take_object(&mut oauth, "token");
+    // What the old token said about its life is not true of the new one.
+    token.shift_remove("expires_in");
+    token.shift_remove("expires_at");
+    for (name, value) in answer {
+        if name != "refresh_token" || token::is_sendable(&value) {
+            token.insert(name, value);
+        }
+    }
+    match expires_at {
+        Some(expires_at) => token.insert("expires_at".to_owned(), expires_at),
+        None => token.shift_remove("expires_at"),
+    };
+    oauth.insert("token".to_owned(), Value::Object(token));
+    context.insert("oauth".to_owned(), Value::Object(oauth));
+    context
+}
+
+/// The object under `key`, its place kept; an empty one when there is none.
+fn take_object(map: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
+    match map.get_mut(key).map(Value::take) {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,340 @@
+//! Takes an account's secrets out of texts and documents that people and other systems will see.
+//!
+//! By value: each secret as it is and as it looks after the usual encodings, wherever it stands. By name: members of
+//! documents whose names say that their value is secret. Built once for a run; then one pass over each text.
+//!
+//! A secret shorter than six bytes is only hidden by name, for it would take ordinary words out of every text. A part
+//! of a secret is not recognised, so redact a text before it is cut.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::fmt::Write as _;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::secrets::{self, SecretPaths};
+
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// The shortest secret that is looked for by value, in bytes.
+const SHORTEST: usize = 6;
+/// The length of the beginnings by which secrets are found, in bytes.
+const HEAD: usize = 4;
+
+/// Names whose values are never shown, lower case, letters and digits only.
+const NAMES: [&str; 11] = [
+    "apikey",
+    "authorization",
+    "bearertoken",
+    "clientassertion",
+    "cookie",
+    "idtoken",
+    "privatekey",
+    "proxyauthorization",
+    "setcookie",
+    "xapikey",
+    "xauthtoken",
+];
+
+/// Everything that RFC 3986 does not call unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Takes secrets out of texts and documents.
+pub struct Redactor {
+    /// The forms of the secrets by their first bytes, longest first.
+    forms: HashMap<[u8; HEAD], Vec<Box<[u8]>>>,
+    /// Which bytes begin a form: most do not, and need no look at the map.
+    begins: [bool; 256],
+    /// Names of members, lower case, letters and digits only.
+    names: HashSet<String>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+impl Redactor {
+    /// A redactor for the secret part of a context, the definition's own secrets and what is secret by its place.
+    #[must_use]
+    pub fn new(secret: &Map<String, Value>, definition_secrets: &[String], paths: &SecretPaths) -> Self {
+        let names = NAMES.iter().map(|name| (*name).to_owned()).chain(paths.keys().iter().map(|key| plain(key)));
+        let mut redactor = Self { forms: HashMap::new(), begins: [false; 256], names: names.collect() };
+        redactor.learn(secret);
+        for value in definition_secrets {
+            redactor.learn_value(value);
+        }
+        redactor
+    }
+
+    /// Hides the values of this secret part too, those that are known already included: after a refresh both the old
+    /// and the new token may appear.
+    pub fn learn(&mut self, secret: &Map<String, Value>) {
+        for value in secrets::values(secret) {
+            self.learn_value(&value);
+        }
+    }
+
+    /// Hides this value too.
+    pub fn learn_value(&mut self, secret: &str) {
+        if secret.trim().len() < SHORTEST {
+            return;
+        }
+        for form in forms_of(secret) {
+            let Some(head) = form.first_chunk::<HEAD>() else { continue };
+            if let Some(begins) = self.begins.get_mut(usize::from(head[0])) {
+                *begins = true;
+            }
+            let known = self.forms.entry(*head).or_default();
+            if !known.contains(&form) {
+                known.push(form);
+                known.sort_unstable_by_key(|form| std::cmp::Reverse(form.len()));
+            }
+        }
+    }
+
+    /// `text` with every secret replaced.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        let bytes = text.as_bytes();
+        let mut out = String::new();
+        let (mut kept, mut at, mut end) = (0, 0, 0);
+        while let Some(rest) = bytes.get(at..) {
+            let Some(head) = rest.first_chunk::<HEAD>() else { break };
+            let begins = self.begins.get(usize::from(head[0])).copied().unwrap_or(false);
+            let forms = begins.then(|| self.forms.get(head)).flatten();
+            let found = forms.and_then(|forms| forms.iter().find(|form| rest.starts_with(form)));
+            if let Some(form) = found {
+                if at >= end {
+                    out.push_str(text.get(kept..at).unwrap_or_default());
+                    out.push_str(REDACTED);
+                }
+                // Secrets may overlap; what any of them covers goes.
+                end = end.max(at + form.len());
+                kept = end;
+            }
+            at += 1;
+        }
+        out.push_str(text.get(kept..).unwrap_or_default());
+        out
+    }
+
+    /// A document without secrets: neither in texts, numbers and keys nor under names that say so.
+    #[must_use]
+    pub fn value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let shown = self.text(&text);
+                if shown == text { Value::Number(number) } else { Value::String(shown) }
+            }
+            Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
+            Value::Object(members) => members.into_iter().map(|(key, member)| self.member(&key, member)).collect(),
+            plain @ (Value::Null | Value::Bool(_)) => plain,
+        }
+    }
+
+    fn member(&self, key: &str, member: Value) -> (String, Value) {
+        let hidden = !member.is_null() && self.is_secret_name(key);
+        (self.text(key), if hidden { Value::from(REDACTED) } else { self.value(member) })
+    }
+
+    /// Whether a member or header of this name is hidden whatever its value.
+    #[must_use]
+    pub fn is_secret_name(&self, name: &str) -> bool {
+        self.names.contains(&plain(name))
+    }
+}
+
+/// A name as it is compared: `X-Api-Key`, `x_api_key` and `xApiKey` are one.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The secret and what encoders make of it. All forms of a text begin and end at characters.
+fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
+    let percent = utf8_percent_encode(secret, RESERVED).to_string();
+    let json = Value::from(secret).to_string();
+    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
+    let hex = secret.bytes().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms = vec![
+        secret.to_owned(),
+        secret.trim().to_owned(),
+        lower_escapes(&percent),
+        lower_escapes(&form),
+        percent,
+        form,
+        json.replace('/', r"\/"),
+        json.to_owned(),
+        ascii_json(json),
+        hex.to_uppercase(),
+        hex,
+    ];
+    for skipped in 0..3 {
+        for engine in [&STANDARD, &URL_SAFE] {
+            forms.push(base64_inside(engine, secret, skipped));
+        }
+    }
+    forms.into_iter().filter(|form| form.len() >= SHORTEST).map(|form| form.into_bytes().into_boxed_slice()).collect()
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(percent: &str) -> String {
+    let mut after = 0;
+    let lower = |c: char| {
+        after = if c == '%' { 2 } else { i32::max(after - 1, -1) };
+        if after >= 0 && c != '%' { c.to_ascii_lowercase() } else { c }
+    };
+    percent.chars().map(lower).collect()
+}
+
+/// JSON text with everything beyond ASCII escaped, as many encoders write it.
+fn ascii_json(json: &str) -> String {
+    let mut out = String::new();
+    for c in json.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
+}
+
+/// The base64 characters that a secret alone decides when `before` bytes (modulo 3) stand in front of it.
+fn base64_inside(engine: &impl Engine, secret: &str, before: usize) -> String {
+    let mut bytes = vec![0; before];
+    bytes.extend_from_slice(secret.as_bytes());
+    let first = (before * 8).div_ceil(6);
+    let last = bytes.len() * 8 / 6;
+    engine.encode(&bytes).get(first..last).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        Redactor::new(&Map::new(), &secrets, &SecretPaths::of(None))
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_wherever_it_stands() {
+        let redactor = redactor(&["s3cr3t-token"]);
+        for (text, expected) in [
+            ("s3cr3t-token", "[redacted]"),
+            ("bad token s3cr3t-token, s3cr3t-token!", "bad token [redacted], [redacted]!"),
+            ("s3cr3t-tokens3cr3t-token", "[redacted][redacted]"),
+            ("s3cr3t-toke", "s3cr3t-toke"),
+            ("nothing", "nothing"),
+            ("", ""),
+            ("é s3cr3t-token é", "é [redacted] é"),
+        ] {
+            assert_eq!(redactor.text(text), expected);
+        }
+    }
+
+    #[test]
+    fn overlapping_secrets_leave_nothing_of_either() {
+        let redactor = redactor(&["abcdefgh", "efghijkl", "abcdefghijklmnop"]);
+        assert_eq!(redactor.text("-abcdefghijkl-"), "-[redacted]-");
+        assert_eq!(redactor.text("-abcdefghijklmnop-"), "-[redacted]-");
+    }
+
+    #[test]
+    fn encoded_secrets_are_taken_out() {
+        let secret = "pä/ss w+rd\"?~>>?";
+        let redactor = redactor(&[secret]);
+        for (form, encoded) in [
+            ("percent", "p%C3%A4%2Fss%20w%2Brd%22%3F~%3E%3E%3F".to_owned()),
+            ("percent, lower", "p%c3%a4%2fss%20w%2brd%22%3f~%3e%3e%3f".to_owned()),
+            ("form", "p%C3%A4%2Fss+w%2Brd%22%3F%7E%3E%3E%3F".to_owned()),
+            ("JSON", r#"pä/ss w+rd\"?~>>?"#.to_owned()),
+            ("JSON, slashes", r#"pä\/ss w+rd\"?~>>?"#.to_owned()),
+            ("JSON, ASCII", r#"p\u00e4/ss w+rd\"?~>>?"#.to_owned()),
+            ("hex", secret.bytes().fold(String::new(), |hex, b| hex + &format!("{b:02x}"))),
+            ("HEX", secret.bytes().fold(String::new(), |hex, b| hex + &format!("{b:02X}"))),
+        ] {
+            assert_eq!(redactor.text(&format!("a={encoded}&b")), "a=[redacted]&b", "{form}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn base64_of_a_text_with_the_secret_inside_shows_no_run_of_the_secret(
+            before in "[a-z]{0,5}", secret in "[ -~äöü€]{6,20}", after in "[a-z]{0,5}",
+        ) {
+            let redactor = redactor(&[&secret]);
+            let whole = format!("{before}{secret}{after}");
+            for encoded in [STANDARD.encode(&whole), STANDARD_NO_PAD.encode(&whole), URL_SAFE_NO_PAD.encode(&whole)] {
+                let shown = redactor.text(&encoded);
+                prop_assert!(shown.contains(REDACTED) || secret.trim().len() < SHORTEST, "{} {}", encoded, shown);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_redaction_panic_or_keep_a_secret(
+            text in "[a-cä%]{0,60}", secret in "[a-cä]{3,8}",
+        ) {
+            let redactor = redactor(&[&secret]);
+            let shown = redactor.text(&text);
+            prop_assert!(secret.len() < SHORTEST || !shown.contains(&secret));
+        }
+    }
+
+    #[test]
+    fn short_secrets_are_hidden_by_name_and_leave_other_texts_alone() {
+        let secret = json!({"password": "abc"});
+        let redactor = Redactor::new(secret.as_object().unwrap(), &[], &SecretPaths::of(None));
+        assert_eq!(redactor.text("abc"), "abc");
+        assert_eq!(redactor.value(json!({"password": "abc"})), json!({"password": "[redacted]"}));
+    }
+
+    #[test]
+    fn documents_are_redacted_by_value_and_by_name_at_every_depth() {
+        let secret =
+            json!({"pin": 1_234_567, "oauth": {"token": {"access_token": "canary-token", "token_type": "bearer"}}});
+        let redactor = Redactor::new(secret.as_object().unwrap(), &[], &SecretPaths::of(None));
+        let document = json!({
+            "Authorization": "Bearer other", "X-API-Key": "x", "refreshToken": "r", "set-cookie": null, "apiSecret": {"a": 1},
+            "items": [{"echo": "for canary-token", "n": 1_234_567, "m": 7, "canary-token": true}], "type": "bearer",
+        });
+        assert_eq!(
+            redactor.value(document),
+            json!({
+                "Authorization": "[redacted]", "X-API-Key": "[redacted]", "refreshToken": "[redacted]", "set-cookie": null,
+                "apiSecret": "[redacted]",
+                "items": [{"echo": "for [redacted]", "n": "[redacted]", "m": 7, "[redacted]": true}], "type": "bearer",
+            })
+        );
+    }
+
+    #[test]
+    fn a_secret_that_is_learned_later_is_hidden_beside_the_earlier_ones() {
+        let mut redactor = redactor(&["old-token"]);
+        redactor.learn(json!({"api_key": "new-token"}).as_object().unwrap());
+        assert_eq!(redactor.text("old-token new-token"), "[redacted] [redacted]");
+    }
+
+    #[test]
+    fn it_does_not_print_its_secrets() {
+        assert_eq!(format!("{:?}", redactor(&["canary-token"])), "Redactor");
+    }
+}

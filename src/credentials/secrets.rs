@@ -1,0 +1,207 @@
+//! Which parts of a context are secret, and the cut between them and the rest.
+//!
+//! A context is split when it is written and merged when it is used. The clear part is what events, the API and the
+//! command line may show; the secret part is sealed.
+
+use serde_json::{Map, Value};
+
+use crate::definitions::CredentialPlan;
+use crate::definitions::credential::FieldKind;
+
+/// Keys of a context whose values are secret in every integration: both lists of the model system, and
+/// `refresh_token`, which belongs into `oauth.token` and does not become less secret elsewhere.
+const ALWAYS: [&str; 16] = [
+    "access_token",
+    "api_key",
+    "api_secret",
+    "api_token",
+    "app_key",
+    "app_secret",
+    "application_key",
+    "auth_code",
+    "client_secret",
+    "password",
+    "refresh_token",
+    "secret",
+    "token",
+    "token_secret",
+    "webhook_password",
+    "webhook_secret",
+];
+
+/// The member of a context that is made when it is read and never stored.
+const VIRTUAL: &str = "environment_variables";
+
+/// The secret places of one integration's contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretPaths {
+    /// Keys at the context's root.
+    keys: Vec<String>,
+}
+
+impl SecretPaths {
+    /// The places that are secret everywhere, and the plan's fields of type `password`. `oauth.token` is one of them.
+    #[must_use]
+    pub fn of(plan: Option<&CredentialPlan>) -> Self {
+        let mut keys: Vec<String> = ALWAYS.iter().map(|key| (*key).to_owned()).collect();
+        for field in plan.into_iter().flat_map(|plan| &plan.fields) {
+            if field.kind == FieldKind::Password && !keys.contains(&field.name) {
+                keys.push(field.name.clone());
+            }
+        }
+        Self { keys }
+    }
+
+    /// The keys at the context's root whose values are secret.
+    #[must_use]
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+}
+
+/// Cuts a context into its clear and its secret part. `environment_variables` goes into neither.
+#[must_use]
+pub fn split(mut context: Map<String, Value>, paths: &SecretPaths) -> (Map<String, Value>, Map<String, Value>) {
+    context.shift_remove(VIRTUAL);
+    let mut secret = Map::new();
+    for key in &paths.keys {
+        if let Some(value) = context.shift_remove(key) {
+            secret.insert(key.clone(), value);
+        }
+    }
+    if let Some(token) = context.get_mut("oauth").and_then(Value::as_object_mut).and_then(|it| it.shift_remove("token"))
+    {
+        let mut oauth = Map::new();
+        oauth.insert("token".to_owned(), token);
+        secret.insert("oauth".to_owned(), Value::Object(oauth));
+    }
+    (context, secret)
+}
+
+/// Puts the two parts of a context together again.
+#[must_use]
+pub fn merge(mut clear: Map<String, Value>, secret: Map<String, Value>) -> Map<String, Value> {
+    for (key, value) in secret {
+        match (clear.get_mut(&key), value) {
+            (Some(Value::Object(there)), Value::Object(members)) => there.extend(members),
+            (_, value) => {
+                clear.insert(key, value);
+            }
+        }
+    }
+    clear
+}
+
+/// What a token says about itself. Those words are in every answer and hide nothing.
+const ABOUT_TOKENS: [&str; 7] =
+    ["token_type", "scope", "expires_in", "expires_at", "expires", "issued_at", "refresh_token_expires_in"];
+
+/// Every text and number in a secret part that is worth hiding: not a token's type, scope and times.
+#[must_use]
+pub fn values(secret: &Map<String, Value>) -> Vec<String> {
+    let mut out = Vec::new();
+    secret.iter().for_each(|(key, value)| collect(value, key == "oauth", &mut out));
+    out
+}
+
+fn collect(value: &Value, in_oauth: bool, out: &mut Vec<String>) {
+    match value {
+        Value::String(text) => out.push(text.clone()),
+        Value::Number(number) => out.push(number.to_string()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, in_oauth, out)),
+        Value::Object(members) => {
+            let hidden = members.iter().filter(|(name, _)| !in_oauth || !ABOUT_TOKENS.contains(&name.as_str()));
+            hidden.for_each(|(_, member)| collect(member, in_oauth, out));
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::AuthenticationMethod;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn object(value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(map) => map,
+            other => panic!("{other}"),
+        }
+    }
+
+    fn paths() -> SecretPaths {
+        let entry = json!({"config": {"fields": [
+            {"name": "pin", "type": "password"}, {"name": "subdomain", "type": "text"},
+            {"name": "oauth", "type": "password"},
+        ]}});
+        SecretPaths::of(Some(&CredentialPlan::compile(AuthenticationMethod::ApiKey, &entry).unwrap()))
+    }
+
+    #[test]
+    fn the_clear_part_holds_no_secret_place_and_no_environment_variables() {
+        let context = json!({
+            "subdomain": "acme", "pin": 4711, "api_key": "k", "environment_variables": {"X": "1"},
+            "oauth": {"scope": "read", "token": {"access_token": "a", "refresh_token": "r"}},
+        });
+        let (clear, secret) = split(object(context), &SecretPaths::of(None));
+        assert_eq!(clear, object(json!({"subdomain": "acme", "pin": 4711, "oauth": {"scope": "read"}})));
+        assert_eq!(
+            secret,
+            object(json!({"api_key": "k", "oauth": {"token": {"access_token": "a", "refresh_token": "r"}}}))
+        );
+    }
+
+    #[test]
+    fn a_field_of_type_password_is_secret() {
+        let (clear, secret) = split(object(json!({"pin": 4711, "subdomain": "acme"})), &paths());
+        assert_eq!(clear, object(json!({"subdomain": "acme"})));
+        assert_eq!(secret, object(json!({"pin": 4711})));
+    }
+
+    #[test]
+    fn every_secret_place_of_the_model_system_is_cut_out() {
+        for key in ALWAYS {
+            let (clear, secret) = split(object(json!({key: "x"})), &SecretPaths::of(None));
+            assert!(clear.is_empty() && secret.contains_key(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn values_worth_hiding_are_found_at_every_depth_and_words_about_a_token_are_not() {
+        let secret = json!({
+            "api_key": "k1", "password": {"old": ["k2", 34567]},
+            "oauth": {"token": {"access_token": "k3", "token_type": "bearer", "expires_in": 3600, "scope": "read"}},
+        });
+        assert_eq!(values(&object(secret)), ["k1", "k2", "34567", "k3"]);
+    }
+
+    /// JSON whose keys are often secret places.
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf =
+            prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), "[a-z]{0,4}".prop_map(Value::from)];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let key = prop_oneof![Just("oauth"), Just("token"), Just("api_key"), Just("pin"), Just("plain")];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                proptest::collection::btree_map(key.prop_map(str::to_owned), inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn merging_what_was_split_gives_the_context_back(value in json_value()) {
+            prop_assume!(value.is_object());
+            let context = object(value);
+            for paths in [SecretPaths::of(None), paths()] {
+                let (clear, secret) = split(context.clone(), &paths);
+                prop_assert!(paths.keys().iter().all(|key| !clear.contains_key(key)));
+                prop_assert!(clear.get("oauth").and_then(|oauth| oauth.get("token")).is_none());
+                prop_assert_eq!(merge(clear, secret), context.clone());
+            }
+        }
+    }
+}
