@@ -12,3 +12,4 @@ pub mod clock;
 pub mod reconnect;
 pub mod seal;
 pub mod tasks;
+pub mod telemetry;
