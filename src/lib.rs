@@ -9,6 +9,7 @@ pub mod store;
 pub mod upstream;
 
 pub mod clock;
+pub mod config;
 pub mod reconnect;
 pub mod seal;
 pub mod tasks;
