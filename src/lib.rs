@@ -2,6 +2,8 @@
 //!
 //! Modules in the order in which an import travels; see ARCHITECTURE.md for the map and its rules.
 
+pub mod cli;
+
 pub mod app;
 
 pub mod lifecycle;
