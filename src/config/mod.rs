@@ -6,13 +6,14 @@
 //! unusable is found by whoever uses it.
 
 mod error;
+mod host;
 mod layer;
 mod nearest;
-mod network;
 mod reader;
 mod reference;
 mod settings;
 mod show;
+mod subnet;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -21,11 +22,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use error::ConfigError;
+pub use host::HostName;
 pub use layer::{DEFAULT, Origin};
-pub use network::{HostName, Network};
 pub use reference::markdown;
 pub use settings::{Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker};
 pub use show::Effective;
+pub use subnet::{Subnet, SubnetError};
 pub use url::{DatabaseKind, DatabaseUrl};
 
 use layer::{Layer, Values};

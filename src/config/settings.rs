@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::host::HostName;
 use super::layer::Origin;
-use super::network::{HostName, Network};
 use super::reader::Reader;
+use super::subnet::Subnet;
 use super::url::{DatabaseKind, DatabaseUrl};
 use crate::lifecycle::{Region, RetryPolicy, words};
 use crate::telemetry::{Log, check_filter};
@@ -125,9 +126,11 @@ pub struct Limits {
 /// Exceptions to the address policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// Networks allowed although not public.
-    pub allow_networks: Vec<Network>,
-    /// Hosts allowed over plain http.
+    /// Allowed although not public; over plain http too, and on any port.
+    pub allow_networks: Vec<Subnet>,
+    /// Never asked, public or allowed.
+    pub deny_networks: Vec<Subnet>,
+    /// Allowed over plain http and on any port, as far as their addresses are allowed.
     pub allow_http_hosts: Vec<HostName>,
     /// Ports allowed besides 443.
     pub extra_ports: Vec<u16>,
@@ -168,6 +171,7 @@ impl Settings {
             limits: read_limits(reader)?,
             upstream: Upstream {
                 allow_networks: reader.list("upstream.allow_networks")?,
+                deny_networks: reader.list("upstream.deny_networks")?,
                 allow_http_hosts: reader.list("upstream.allow_http_hosts")?,
                 extra_ports: read_ports(reader)?,
             },

@@ -141,7 +141,7 @@ fn a_value_of_the_wrong_kind_or_out_of_bounds_is_refused_with_what_would_be_righ
     assert_snapshot!(refused(&[("TIDEWAITER__WORKER__REGIONS", "eu,mars")]), @"configuration key `worker.regions` (environment variable TIDEWAITER__WORKER__REGIONS): `mars` is not one of: wnam, enam, apac, eu");
     assert_snapshot!(refused(&[("TIDEWAITER__LOG__FORMAT", "xml")]), @"configuration key `log.format` (environment variable TIDEWAITER__LOG__FORMAT): `xml` is not one of: text, json");
     assert_snapshot!(refused(&[("TIDEWAITER__PROBES__LISTEN", "8081")]), @"configuration key `probes.listen` (environment variable TIDEWAITER__PROBES__LISTEN): `8081` is not an address with a port, like `127.0.0.1:8080`");
-    assert_snapshot!(refused(&[("TIDEWAITER__UPSTREAM__ALLOW_NETWORKS", "10.0.0.1/8")]), @"configuration key `upstream.allow_networks` (environment variable TIDEWAITER__UPSTREAM__ALLOW_NETWORKS): `10.0.0.1/8` names an address inside a network; clear the bits behind the prefix");
+    assert_snapshot!(refused(&[("TIDEWAITER__UPSTREAM__ALLOW_NETWORKS", "10.0.0.1/8")]), @"configuration key `upstream.allow_networks` (environment variable TIDEWAITER__UPSTREAM__ALLOW_NETWORKS): `10.0.0.1/8` has bits beyond its prefix; write 10.0.0.0/8");
     assert_snapshot!(refused(&[("RUST_LOG", "tidewaiter=loud")]), @r#"configuration key `log.filter` (environment variable RUST_LOG): `tidewaiter=loud` cannot be understood: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5"#);
 }
 
