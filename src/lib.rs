@@ -10,6 +10,8 @@ pub mod lifecycle;
 pub mod store;
 pub mod upstream;
 
+pub mod expression;
+
 pub mod clock;
 pub mod config;
 pub mod reconnect;

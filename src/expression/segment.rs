@@ -1,0 +1,78 @@
+//! A string of a definition, cut at compile time into literal text, placeholders and `{{= expressions }}`.
+
+use super::error::{ExprError, ExprKind};
+use super::jsonata::Expression;
+use super::limits;
+use super::placeholder::{Placeholder, is_inside};
+
+/// A piece of a string.
+#[derive(Debug, Clone)]
+pub(super) enum Segment {
+    Literal(String),
+    Placeholder(Placeholder),
+    Expression(Expression),
+}
+
+/// Cuts `source` into pieces, literal text in one piece where nothing stands between.
+///
+/// `ordinal` counts the expressions of one template, so that two equal `{{= $uuid() }}` make two ids.
+pub(super) fn cut(source: &str, ordinal: &mut u64) -> Result<Vec<Segment>, ExprError> {
+    let mut segments = Vec::new();
+    let mut literal_from = 0;
+    let mut from = 0;
+    while let Some(found) = source[from..].find("{{") {
+        let at = from + found;
+        let inside = &source[at + 2..];
+        let (segment, length) = if let Some(body) = inside.strip_prefix('=') {
+            let (expression, length) = cut_expression(body, *ordinal).map_err(|error| error.shifted(at + 3))?;
+            *ordinal += 1;
+            (Segment::Expression(expression), length + 5)
+        } else {
+            let length = inside.find(|c| !is_inside(c)).unwrap_or(inside.len());
+            if length == 0 || !inside[length..].starts_with("}}") {
+                from = at + 1;
+                continue;
+            }
+            let whole = &source[at..at + length + 4];
+            (Segment::Placeholder(Placeholder::parse(whole).map_err(|error| error.shifted(at))?), length + 4)
+        };
+        if literal_from < at {
+            segments.push(Segment::Literal(source[literal_from..at].to_owned()));
+        }
+        segments.push(segment);
+        from = at + length;
+        literal_from = from;
+    }
+    if literal_from < source.len() {
+        segments.push(Segment::Literal(source[literal_from..].to_owned()));
+    }
+    Ok(segments)
+}
+
+/// The engine's codes for a string, a name, a comment, a bracket or a pattern that does not end.
+const LEFT_OPEN: [&str; 5] = ["S0101", "S0105", "S0106", "S0203", "S0302"];
+
+/// The expression that `body` starts with, and its length without the closing braces.
+///
+/// It ends at the first `}}` before which a complete expression stands: braces inside a string, a comment, a pattern or
+/// an object leave it incomplete, so the engine's own parser settles what a count of braces could not.
+fn cut_expression(body: &str, ordinal: u64) -> Result<(Expression, usize), ExprError> {
+    let mut told: Option<ExprError> = None;
+    for (at, pair) in body.as_bytes().windows(2).enumerate() {
+        if pair != b"}}" {
+            continue;
+        }
+        match Expression::compile_nth(&body[..at], ordinal) {
+            Ok(expression) => return Ok((expression, at)),
+            Err(error) if at > limits::SOURCE_BYTES => return Err(told.unwrap_or(error)),
+            // Where something was only left open, the braces may have been inside of it, and what follows says more.
+            Err(error) if told.as_ref().is_none_or(|told| LEFT_OPEN.contains(&told.code.as_str())) => {
+                told = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(told.unwrap_or_else(|| {
+        ExprError::new(ExprKind::Syntax, "unclosed_expression", "`{{=` opens an expression that no `}}` closes").at(0)
+    }))
+}

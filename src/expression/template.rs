@@ -1,0 +1,199 @@
+//! A JSON value of a definition whose strings may hold placeholders and `{{= expressions }}`.
+//!
+//! Lenient: what is not found stays as its own text, becomes null or goes away, as the author wrote. Where a text must be
+//! complete (a URL, a header, a credential), use [`Text`](super::Text). Keys are never rendered, and results are never
+//! templates again.
+
+use serde_json::{Map, Value};
+
+use super::error::ExprError;
+use super::merge;
+use super::placeholder::Resolved;
+use super::scope::Scope;
+use super::segment::{Segment, cut};
+use super::text::{Nulls, push_json, push_value};
+
+/// A compiled template. Parts without anything to render are kept as they are and cloned.
+#[derive(Debug, Clone)]
+pub struct Template(Node);
+
+#[derive(Debug, Clone)]
+enum Node {
+    Literal(Value),
+    /// The whole string is one placeholder or expression: its value keeps its type.
+    Typed(Segment),
+    Spliced(Vec<Segment>),
+    Array(Vec<Node>),
+    Object {
+        fields: Vec<(String, Node)>,
+        merged: Option<Box<Node>>,
+    },
+}
+
+impl Template {
+    /// Compiles a value of a definition.
+    ///
+    /// # Errors
+    /// [`ExprKind::Syntax`](super::ExprKind::Syntax) for the first string that is not a template; the position is
+    /// within that string.
+    pub fn compile(value: &Value) -> Result<Self, ExprError> {
+        Ok(Self(Node::compile(value, &mut 0)?))
+    }
+
+    /// Renders it over the scope. `None` means that the whole value is undefined: whoever holds it leaves it out.
+    ///
+    /// # Errors
+    /// Those of the expressions in it.
+    pub fn render(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
+        self.0.render(scope, &[])
+    }
+}
+
+impl Node {
+    fn compile(value: &Value, ordinal: &mut u64) -> Result<Self, ExprError> {
+        match value {
+            Value::String(source) => Self::compile_string(source, ordinal),
+            Value::Array(items) => {
+                let nodes = items.iter().map(|item| Self::compile(item, ordinal)).collect::<Result<Vec<_>, _>>()?;
+                let literal = nodes.iter().all(Self::is_literal);
+                Ok(if literal { Self::Literal(value.clone()) } else { Self::Array(nodes) })
+            }
+            Value::Object(members) => {
+                let mut fields = Vec::with_capacity(members.len());
+                let mut merged = None;
+                for (key, member) in members {
+                    let node = Self::compile(member, ordinal)?;
+                    if key == merge::KEY {
+                        merged = Some(Box::new(node));
+                    } else {
+                        fields.push((key.clone(), node));
+                    }
+                }
+                let literal = merged.is_none() && fields.iter().all(|(_, node)| node.is_literal());
+                Ok(if literal { Self::Literal(value.clone()) } else { Self::Object { fields, merged } })
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(Self::Literal(value.clone())),
+        }
+    }
+
+    fn compile_string(source: &str, ordinal: &mut u64) -> Result<Self, ExprError> {
+        let mut segments = cut(source, ordinal)?;
+        Ok(match (segments.len(), segments.pop()) {
+            (_, None) => Self::Literal(Value::from(source)),
+            (1, Some(Segment::Literal(text))) => Self::Literal(Value::String(text)),
+            (1, Some(segment)) => Self::Typed(segment),
+            (_, Some(last)) => {
+                segments.push(last);
+                Self::Spliced(segments)
+            }
+        })
+    }
+
+    const fn is_literal(&self) -> bool {
+        matches!(self, Self::Literal(_))
+    }
+
+    /// Renders the node with `over` laid on it: objects that an enclosing `$truto_merge` brought for this place.
+    /// They come before this node's own, which therefore win.
+    fn render(&self, scope: &Scope, over: &[&Map<String, Value>]) -> Result<Option<Value>, ExprError> {
+        let mut rendered = match self {
+            Self::Object { fields, merged } => return render_object(fields, merged.as_deref(), scope, over).map(Some),
+            Self::Literal(value) => Some(value.clone()),
+            Self::Typed(segment) => render_typed(segment, scope)?,
+            Self::Spliced(segments) => Some(Value::String(splice(segments, scope)?)),
+            Self::Array(items) => Some(Value::Array(
+                // A list keeps its places, so what is undefined in it is null, as in JSON text made by JavaScript.
+                items
+                    .iter()
+                    .map(|item| Ok(item.render(scope, &[])?.unwrap_or(Value::Null)))
+                    .collect::<Result<_, ExprError>>()?,
+            )),
+        };
+        for object in over {
+            lay(&mut rendered, &Value::Object((*object).clone()));
+        }
+        Ok(rendered)
+    }
+}
+
+fn lay(base: &mut Option<Value>, over: &Value) {
+    match base {
+        Some(base) => merge::value(base, over),
+        None => *base = Some(over.clone()),
+    }
+}
+
+fn render_object(
+    fields: &[(String, Node)],
+    merged: Option<&Node>,
+    scope: &Scope,
+    over: &[&Map<String, Value>],
+) -> Result<Value, ExprError> {
+    let own = merged.map_or(Ok(None), |node| node.render(scope, &[]))?;
+    let own = match &own {
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_object).collect(),
+        Some(Value::Object(object)) => vec![object],
+        _ => Vec::new(),
+    };
+    let over: Vec<&Map<String, Value>> = over.iter().copied().chain(own).collect();
+    let mut out = Map::with_capacity(fields.len());
+    for (key, node) in fields {
+        // Objects go down to where the field may merge more over them; from the first other value on it is settled.
+        let mut pending = Vec::new();
+        let mut settled: Option<Option<Value>> = None;
+        for value in over.iter().filter_map(|object| object.get(key)) {
+            match (&mut settled, value.as_object()) {
+                (Some(base), _) => lay(base, value),
+                (None, Some(object)) => pending.push(object),
+                (None, None) => {
+                    let mut base = node.render(scope, &pending)?;
+                    lay(&mut base, value);
+                    settled = Some(base);
+                }
+            }
+        }
+        let value = settled.map_or_else(|| node.render(scope, &pending), Ok)?;
+        out.extend(value.map(|value| (key.clone(), value)));
+    }
+    for object in over {
+        for (key, value) in object.iter().filter(|(key, _)| fields.iter().all(|(field, _)| field != *key)) {
+            match out.get_mut(key) {
+                Some(base) => merge::value(base, value),
+                None => out.extend([(key.clone(), value.clone())]),
+            }
+        }
+    }
+    Ok(Value::Object(out))
+}
+
+fn render_typed(segment: &Segment, scope: &Scope) -> Result<Option<Value>, ExprError> {
+    match segment {
+        Segment::Literal(text) => Ok(Some(Value::from(text.as_str()))),
+        Segment::Expression(expression) => expression.evaluate(scope),
+        Segment::Placeholder(placeholder) => Ok(match placeholder.resolve(scope.root(), true) {
+            Resolved::Found(value) => Some(value.into_owned()),
+            Resolved::Undefined => None,
+            Resolved::Null => Some(Value::Null),
+            Resolved::Kept => Some(Value::from(placeholder.source.as_str())),
+        }),
+    }
+}
+
+fn splice(segments: &[Segment], scope: &Scope) -> Result<String, ExprError> {
+    let mut out = String::new();
+    for segment in segments {
+        match segment {
+            Segment::Literal(text) => out.push_str(text),
+            Segment::Expression(expression) => {
+                expression.evaluate(scope)?.iter().for_each(|value| push_json(&mut out, value));
+            }
+            Segment::Placeholder(placeholder) => match placeholder.resolve(scope.root(), false) {
+                Resolved::Found(value) => push_value(&mut out, &value, Nulls::Empty),
+                Resolved::Undefined => {}
+                Resolved::Null => out.push_str("null"),
+                Resolved::Kept => out.push_str(&placeholder.source),
+            },
+        }
+    }
+    Ok(out)
+}
