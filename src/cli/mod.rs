@@ -6,6 +6,7 @@
 
 mod config;
 mod error;
+mod eval;
 mod health;
 mod output;
 mod process;
@@ -71,6 +72,7 @@ impl Globals {
 enum Verb {
     #[command(subcommand)]
     Config(config::Config),
+    Eval(eval::Eval),
     Health(health::Health),
     Schema(schema::Schema),
 }
@@ -79,6 +81,7 @@ impl Cli {
     fn run(&self) -> Result<Exit, CliError> {
         match &self.verb {
             Verb::Config(verb) => verb.run(&self.globals),
+            Verb::Eval(verb) => verb.run(&self.globals),
             Verb::Health(verb) => verb.run(&self.globals),
             Verb::Schema(verb) => verb.run(&self.globals),
         }

@@ -119,7 +119,7 @@ impl fmt::Display for Table {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use insta::assert_snapshot;
@@ -139,7 +139,8 @@ mod tests {
         }
     }
 
-    fn written(json: bool, write: impl FnOnce(&mut Output)) -> String {
+    /// What `write` writes.
+    pub(in crate::cli) fn written(json: bool, write: impl FnOnce(&mut Output)) -> String {
         let sink = Sink::default();
         write(&mut Output::to(json, Box::new(sink.clone())));
         let bytes = sink.0.lock().unwrap().clone();

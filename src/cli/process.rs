@@ -17,6 +17,22 @@ pub(super) fn harden() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
+/// Does `work` on a thread with the stack of a runtime's, for verbs that need no runtime.
+///
+/// # Errors
+/// [`super::Exit::Unavailable`] when the system gives no thread, [`super::Exit::Findings`] when `work` panics.
+pub(super) fn on_a_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, CliError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, work)
+            .map_err(|error| CliError::unavailable(format!("no thread can be started: {error}")))?;
+        // The hook has told where it panicked.
+        let bug = |_| CliError { code: super::Exit::Findings, message: "the command panicked".to_owned(), hint: None };
+        thread.join().map_err(bug)
+    })
+}
+
 /// The runtime for verbs that wait for a network or a database.
 ///
 /// # Errors
