@@ -1,3 +1,5 @@
 //! The `tidewaiter` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tidewaiter::cli::main()
+}

@@ -36,7 +36,7 @@ pub(super) fn sort(error: &reqwest::Error, host: &str, https: bool) -> SendError
     if let Some(resolve) = cause::<ResolveError>(error) {
         return match resolve {
             ResolveError::Forbidden => SendError::AddressRefused(format!(
-                "{host} resolves to an address that is not public; to permit it, add its subnet to `allow_addresses`"
+                "{host} resolves to an address that is not public; to permit it, add its subnet to `upstream.allow_networks`"
             )),
             ResolveError::NoAddress => SendError::Dns(format!("the host name {host} has no address")),
             ResolveError::TimedOut => SendError::Dns(format!("the host name {host} was not resolved in time")),

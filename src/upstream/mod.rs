@@ -9,9 +9,8 @@ mod error;
 mod message;
 mod policy;
 mod resolver;
-mod subnet;
 
+pub use crate::config::{Subnet, SubnetError};
 pub use client::{ClientError, ClientOptions, HttpUpstream};
 pub use message::{Request, Response, SendError, Upstream};
 pub use policy::{AddressPolicy, PolicyOptions, Refusal, is_public};
-pub use subnet::{Subnet, SubnetError};

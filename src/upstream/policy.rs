@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
-use super::subnet::Subnet;
+use crate::config::Subnet;
 
 /// The longest URL that is sent, in bytes.
 const LONGEST_URL: usize = 8 * 1024;
@@ -91,7 +91,9 @@ impl AddressPolicy {
         let trusted = self.check_host(&url)?;
         let host = url.host_str().unwrap_or_default();
         if url.scheme() != "https" && !trusted {
-            return refuse(format!("{host} may be asked over https only; for a test host, add it to `allow_http`"));
+            return refuse(format!(
+                "{host} may be asked over https only; for a test host, add it to `upstream.allow_http_hosts`"
+            ));
         }
         let port = url.port_or_known_default().unwrap_or_default();
         if !trusted && port != 443 && !self.options.ports.contains(&port) {
@@ -116,7 +118,9 @@ impl AddressPolicy {
         if self.permits(address) {
             return Ok(self.allows(address));
         }
-        refuse(format!("the address {address} is not public; to permit it, add its subnet to `allow_addresses`"))
+        refuse(format!(
+            "the address {address} is not public; to permit it, add its subnet to `upstream.allow_networks`"
+        ))
     }
 }
 

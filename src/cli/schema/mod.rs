@@ -1,0 +1,57 @@
+//! `tidewaiter schema`: documents printed from the code that they describe, as committed under docs/.
+
+mod errors;
+
+use clap::{Args, ValueEnum};
+
+use super::{CliError, Exit, Globals};
+
+/// Print a document that is generated from the code.
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// Which one.
+    document: Document,
+}
+
+/// A generated document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// docs/configuration.md: every key.
+    Configuration,
+    /// docs/errors.md: every reason code.
+    Errors,
+    /// docs/state-machine.md: every trigger on every status.
+    StateMachine,
+}
+
+impl Document {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Configuration, Self::Errors, Self::StateMachine];
+
+    /// Where it is committed, relative to the repository.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Configuration => "docs/configuration.md",
+            Self::Errors => "docs/errors.md",
+            Self::StateMachine => "docs/state-machine.md",
+        }
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Configuration => crate::config::markdown(),
+            Self::Errors => errors::markdown(),
+            Self::StateMachine => crate::lifecycle::table::markdown(),
+        }
+    }
+}
+
+impl Schema {
+    pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
+        globals.output().text(&self.document.text())?;
+        Ok(Exit::Done)
+    }
+}

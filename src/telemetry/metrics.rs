@@ -1,0 +1,271 @@
+//! The metrics, in the OpenMetrics text format.
+//!
+//! Labels come from closed sets only (`&'static str`), never from a tenant, a message or a definition, so that their
+//! number is bounded. The help texts are the reference.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::lifecycle::{Class, IntakeCode, Word};
+
+/// The media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
+
+/// A gauge with a fraction, for seconds.
+pub type Seconds = Gauge<f64, AtomicU64>;
+
+/// What became of a request that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// An account and a run were made.
+    Accepted,
+    /// It came before.
+    Duplicate,
+    /// It waits in the quarantine.
+    Quarantined(IntakeCode),
+    /// It was answered with a refusal and is not kept.
+    Refused(IntakeCode),
+}
+
+/// Every metric of the process. Cheap to clone: all clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    series: Arc<Series>,
+    registry: Arc<Registry>,
+}
+
+impl Deref for Metrics {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.series
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let series = Series::default();
+        let mut registry = Registry::with_prefix("tidewaiter");
+        series.register(&mut registry);
+        Self { series: Arc::new(series), registry: Arc::new(registry) }
+    }
+}
+
+impl Metrics {
+    /// All metrics as OpenMetrics text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing into a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut out, &self.registry);
+        out
+    }
+}
+
+/// The single metrics; each one's help text, in `register`, says what it counts.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the help texts are the documentation, and scrapers read them too")]
+pub struct Series {
+    intake: Family<Labels<3>, Counter>,
+    transitions: Family<Labels<1>, Counter>,
+    attempts: Family<Labels<1>, Counter>,
+    runs: Family<Labels<1>, Gauge>,
+    store_group_rows: Histograms,
+    upstream_requests: Histograms,
+    pub slots_used: Gauge,
+    pub oldest_connecting_age: Seconds,
+    pub oldest_queued_age: Seconds,
+    pub oldest_outbox_age: Seconds,
+    pub outbox_events: Gauge,
+    pub events_published: Counter,
+    pub event_publish_failures: Counter,
+    pub takeovers: Counter,
+    pub database_reconnects: Counter,
+    pub panics: Counter,
+    pub log_lines_dropped: Counter,
+}
+
+impl Series {
+    /// Counts a request that came in by `channel` (the store's word for it).
+    pub fn count_intake(&self, channel: &'static str, disposition: Disposition) {
+        let (outcome, reason) = match disposition {
+            Disposition::Accepted => ("accepted", ""),
+            Disposition::Duplicate => ("duplicate", ""),
+            Disposition::Quarantined(code) => ("quarantined", code.as_str()),
+            Disposition::Refused(code) => ("refused", code.as_str()),
+        };
+        self.intake.get_or_create(&[("channel", channel), ("outcome", outcome), ("reason", reason)]).inc();
+    }
+
+    /// Counts a transition that was committed.
+    pub fn count_transition(&self, word: Word) {
+        self.transitions.get_or_create(&[("word", word.as_str())]).inc();
+    }
+
+    /// Counts an attempt; `None` succeeded.
+    pub fn count_attempt(&self, failure: Option<Class>) {
+        self.attempts.get_or_create(&[("outcome", failure.map_or("succeeded", Class::as_str))]).inc();
+    }
+
+    /// Sets how many runs there are in a state (the store's word for it).
+    pub fn set_runs(&self, state: &'static str, count: i64) {
+        self.runs.get_or_create(&[("state", state)]).set(count);
+    }
+
+    /// Notes how many rows one transaction of `kind` took together.
+    pub fn observe_store_group(&self, kind: &'static str, rows: usize) {
+        self.store_group_rows.get_or_create(&[("kind", kind)]).observe(rows as f64);
+    }
+
+    /// Notes how long a request to a provider took, and its status; `None` when there was no answer.
+    pub fn observe_upstream(&self, status: Option<u16>, took: Duration) {
+        let answer = match status {
+            Some(200..=299) => "2xx",
+            Some(429) => "429",
+            Some(400..=499) => "4xx",
+            Some(500..=599) => "5xx",
+            Some(_) => "other",
+            None => "none",
+        };
+        self.upstream_requests.get_or_create(&[("answer", answer)]).observe(took.as_secs_f64());
+    }
+
+    fn register(&self, to: &mut Registry) {
+        to.register("intake", "Import requests that came in, by channel, outcome and reason code", self.intake.clone());
+        to.register("transitions", "Committed transitions of accounts, by the event's word", self.transitions.clone());
+        to.register("attempts", "Attempts of steps, by outcome class", self.attempts.clone());
+        to.register("runs", "Runs in the store, by state", self.runs.clone());
+        to.register("slots_used", "Runs that this process performs right now", self.slots_used.clone());
+        self.register_ages(to);
+        to.register("outbox_events", "Events that are committed and not published yet", self.outbox_events.clone());
+        to.register("events_published", "Events that the sink has confirmed", self.events_published.clone());
+        to.register(
+            "event_publish_failures",
+            "Attempts to publish an event that failed and are repeated",
+            self.event_publish_failures.clone(),
+        );
+        to.register("takeovers", "Runs taken over from a worker that died", self.takeovers.clone());
+        to.register("database_reconnects", "Connections to the database made anew", self.database_reconnects.clone());
+        to.register("store_group_rows", "Rows that shared one transaction, by kind", self.store_group_rows.clone());
+        to.register("panics", "Panics caught in tasks; each one is a bug", self.panics.clone());
+        to.register(
+            "log_lines_dropped",
+            "Log lines dropped because standard error did not take them in time",
+            self.log_lines_dropped.clone(),
+        );
+    }
+
+    fn register_ages(&self, to: &mut Registry) {
+        let mut age = |name: &str, help: &str, gauge: &Seconds| {
+            to.register_with_unit(name, help, Unit::Seconds, gauge.clone());
+        };
+        age("oldest_connecting_age", "Age of the account longest in connecting", &self.oldest_connecting_age);
+        age("oldest_queued_age", "How long the oldest queued run has been waiting", &self.oldest_queued_age);
+        age("oldest_outbox_age", "Age of the oldest event that is not published", &self.oldest_outbox_age);
+        to.register_with_unit(
+            "upstream_request",
+            "Requests to providers, by class of the answer",
+            Unit::Seconds,
+            self.upstream_requests.clone(),
+        );
+    }
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        let series = Self {
+            intake: Family::default(),
+            transitions: Family::default(),
+            attempts: Family::default(),
+            runs: Family::default(),
+            // 1 to 64 rows, the largest group.
+            store_group_rows: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 7))),
+            // 5 ms to 41 s, around the request timeout of 30 s.
+            upstream_requests: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 14))),
+            slots_used: Gauge::default(),
+            oldest_connecting_age: Seconds::default(),
+            oldest_queued_age: Seconds::default(),
+            oldest_outbox_age: Seconds::default(),
+            outbox_events: Gauge::default(),
+            events_published: Counter::default(),
+            event_publish_failures: Counter::default(),
+            takeovers: Counter::default(),
+            database_reconnects: Counter::default(),
+            panics: Counter::default(),
+            log_lines_dropped: Counter::default(),
+        };
+        // Present from the start, so that the first increase is seen as one.
+        for word in Word::ALL {
+            let _ = series.transitions.get_or_create(&[("word", word.as_str())]);
+        }
+        for outcome in std::iter::once("succeeded").chain(Class::ALL.iter().map(|class| class.as_str())) {
+            let _ = series.attempts.get_or_create(&[("outcome", outcome)]);
+        }
+        series
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted() -> Metrics {
+        let metrics = Metrics::default();
+        let other = metrics.clone();
+        metrics.count_intake("file", Disposition::Accepted);
+        other.count_intake("file", Disposition::Quarantined(IntakeCode::Malformed));
+        metrics.count_transition(Word::Created);
+        metrics.count_attempt(None);
+        other.count_attempt(Some(Class::RateLimited));
+        metrics.set_runs("queued", 7);
+        metrics.oldest_outbox_age.set(1.5);
+        metrics.observe_store_group("accept", 64);
+        metrics.observe_upstream(Some(503), Duration::from_millis(30));
+        metrics.observe_upstream(None, Duration::from_secs(30));
+        metrics
+    }
+
+    #[test]
+    fn what_is_counted_is_rendered_with_units_and_closed_labels() {
+        let text = counted().render();
+        for line in [
+            "tidewaiter_intake_total{channel=\"file\",outcome=\"accepted\",reason=\"\"} 1",
+            "tidewaiter_intake_total{channel=\"file\",outcome=\"quarantined\",reason=\"malformed\"} 1",
+            "tidewaiter_transitions_total{word=\"created\"} 1",
+            "tidewaiter_transitions_total{word=\"deleted\"} 0",
+            "tidewaiter_attempts_total{outcome=\"succeeded\"} 1",
+            "tidewaiter_attempts_total{outcome=\"rate_limited\"} 1",
+            "tidewaiter_runs{state=\"queued\"} 7",
+            "tidewaiter_oldest_outbox_age_seconds 1.5",
+            "tidewaiter_store_group_rows_bucket{le=\"64.0\",kind=\"accept\"} 1",
+            "tidewaiter_upstream_request_seconds_bucket{le=\"0.04\",answer=\"5xx\"} 1",
+            "tidewaiter_upstream_request_seconds_count{answer=\"none\"} 1",
+            "tidewaiter_panics_total 0",
+        ] {
+            assert!(text.lines().any(|rendered| rendered == line), "no line {line} in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "OpenMetrics ends with a mark");
+    }
+
+    #[test]
+    fn no_metric_is_registered_twice_or_without_help() {
+        let text = counted().render();
+        let mut names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# HELP ")).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup_by_key(|line| line.split(' ').next());
+        assert_eq!((names.len(), count), (17, 17), "{text}");
+        assert!(names.iter().all(|line| line.split(' ').count() > 3), "{text}");
+    }
+}
