@@ -6,9 +6,9 @@ pub mod app;
 
 pub mod lifecycle;
 pub mod store;
-pub mod upstream;
-
+pub mod definitions;
 pub mod expression;
+pub mod upstream;
 
 pub mod clock;
 pub mod reconnect;
