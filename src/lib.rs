@@ -6,6 +6,7 @@ pub mod app;
 
 pub mod lifecycle;
 pub mod store;
+pub mod actions;
 pub mod definitions;
 pub mod expression;
 pub mod upstream;
