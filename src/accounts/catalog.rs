@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::{Vault, VaultError};
 use crate::definitions::{CompileError, DefinitionSet, Effective, Plan};
-use crate::store::{DefinitionHash, IntegrationRef, Store, StoreError, StoredDefinitions, StoredInstall, StoredIntegration};
+use crate::store::{
+    DefinitionHash, IntegrationRef, Store, StoreError, StoredDefinitions, StoredInstall, StoredIntegration,
+};
 
 /// How many compiled plans are kept.
 const PLANS: NonZeroUsize = NonZeroUsize::new(512).unwrap();

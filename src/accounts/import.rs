@@ -9,9 +9,7 @@ use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
     AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Snapshot, Status, Transition, Trigger, decide,
 };
-use crate::store::{
-    Accept, Accepted, Account, Channel, Claimed, Credential, NewRun, Patience, Run, StoreError,
-};
+use crate::store::{Accept, Accepted, Account, Channel, Claimed, Credential, NewRun, Patience, Run, StoreError};
 
 /// What a producer asks for, checked against everything but the install's definition.
 #[derive(Clone, PartialEq)]

@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-pub use advance::{Advanced, Ended, Held};
+pub use advance::{AdvanceError, Advanced, Ended, Held};
 pub use catalog::{Catalog, InstallEntry, PlanError};
 pub use fair::{FairKeys, Spacing};
-pub use import::{ImportRequest, Imported, Message};
-pub use lane::{FastLane, Started};
+pub use import::{ImportError, ImportRequest, Imported, Message};
+pub use lane::{FastLane, Slot, Started};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;

@@ -32,25 +32,47 @@ impl Vault {
     }
 
     /// Seals an account's secrets as `version`.
-    pub fn seal_secrets(&self, environment: Uuid, account: Uuid, version: i64, secrets: &Map<String, Value>) -> Result<Sealed, VaultError> {
+    pub fn seal_secrets(
+        &self,
+        environment: Uuid,
+        account: Uuid,
+        version: i64,
+        secrets: &Map<String, Value>,
+    ) -> Result<Sealed, VaultError> {
         let plain = serde_json::to_vec(secrets).map_err(|_| VaultError::Shape)?;
         Ok(self.0.seal(&secrets_of(environment, account.as_bytes(), version), &plain)?)
     }
 
     /// Opens an account's secrets.
-    pub fn open_secrets(&self, environment: Uuid, account: Uuid, version: i64, sealed: &Sealed) -> Result<Map<String, Value>, VaultError> {
+    pub fn open_secrets(
+        &self,
+        environment: Uuid,
+        account: Uuid,
+        version: i64,
+        sealed: &Sealed,
+    ) -> Result<Map<String, Value>, VaultError> {
         let plain = self.0.open(&secrets_of(environment, account.as_bytes(), version), sealed)?;
         serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
     }
 
     /// Seals a run's progress.
-    pub fn seal_progress<T: serde::Serialize>(&self, environment: Uuid, run: Uuid, progress: &T) -> Result<Sealed, VaultError> {
+    pub fn seal_progress<T: serde::Serialize>(
+        &self,
+        environment: Uuid,
+        run: Uuid,
+        progress: &T,
+    ) -> Result<Sealed, VaultError> {
         let plain = serde_json::to_vec(progress).map_err(|_| VaultError::Shape)?;
         Ok(self.0.seal(&progress_of(environment, run.as_bytes()), &plain)?)
     }
 
     /// Opens a run's progress.
-    pub fn open_progress<T: serde::de::DeserializeOwned>(&self, environment: Uuid, run: Uuid, sealed: &Sealed) -> Result<T, VaultError> {
+    pub fn open_progress<T: serde::de::DeserializeOwned>(
+        &self,
+        environment: Uuid,
+        run: Uuid,
+        sealed: &Sealed,
+    ) -> Result<T, VaultError> {
         let plain = self.0.open(&progress_of(environment, run.as_bytes()), sealed)?;
         serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
     }

@@ -54,9 +54,7 @@ async fn replayed(api: &Api, id: Uuid, wait: Option<Duration>) -> Result<Respons
         None => account,
     };
     let mut response = axum::Json(account_answer(&api.store, &account).await?).into_response();
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+    response.headers_mut().insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
     Ok(response)
 }
 

@@ -76,7 +76,16 @@ mod tests {
         let (filter, limit) = read_query(query).unwrap();
         assert_eq!((filter.tenant_id.as_deref(), filter.status, limit), (Some("a b"), Some(Status::Active), 7));
         assert_eq!(filter.created_from_ms, Some(1_795_514_400_001));
-        for bad in ["limit=0", "limit=-1", "limit=1001", "limit=x", "status=gone", "next_cursor=1", "color=red", "created_at[gt]=now"] {
+        for bad in [
+            "limit=0",
+            "limit=-1",
+            "limit=1001",
+            "limit=x",
+            "status=gone",
+            "next_cursor=1",
+            "color=red",
+            "created_at[gt]=now",
+        ] {
             assert!(read_query(bad).is_err(), "{bad}");
         }
     }

@@ -10,7 +10,6 @@ mod probes;
 mod problem;
 mod read;
 
-use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
@@ -52,11 +51,9 @@ pub fn router(api: Api) -> Router {
 }
 
 /// Serves a router until `stop`.
-pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> impl Future<Output = ()> + Send {
-    async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "a listener ended");
-        }
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "a listener ended");
     }
 }

@@ -10,8 +10,11 @@ use crate::lifecycle::{IntakeCode, WhoActs};
 use crate::store::StoreError;
 
 /// An answer that is an error.
+#[derive(Debug)]
+pub struct Problem(Box<Body>);
+
 #[derive(Debug, Serialize)]
-pub struct Problem {
+struct Body {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -31,7 +34,7 @@ pub struct Problem {
 impl Problem {
     fn new(status: StatusCode, code: &str, who_acts: WhoActs, retryable: bool, detail: impl Into<String>) -> Self {
         let (title, detail) = (status.canonical_reason().unwrap_or("Error"), detail.into());
-        Self {
+        Self(Box::new(Body {
             kind: format!("urn:tidewaiter:problem:{code}"),
             title,
             status: status.as_u16(),
@@ -43,7 +46,7 @@ impl Problem {
             who_acts,
             retryable,
             failures: Vec::new(),
-        }
+        }))
     }
 
     /// A query, path or header that cannot be used.
@@ -52,7 +55,7 @@ impl Problem {
         let message = message.into();
         let mut problem =
             Self::new(StatusCode::BAD_REQUEST, "invalid", WhoActs::Producer, false, format!("{pointer}: {message}"));
-        problem.failures.push(FieldFailure { pointer: pointer.to_owned(), message });
+        problem.0.failures.push(FieldFailure { pointer: pointer.to_owned(), message });
         problem
     }
 
@@ -79,7 +82,7 @@ impl From<Refusal> for Problem {
         };
         let code = refusal.code;
         let mut problem = Self::new(status, code.as_str(), code.who_acts(), code.retryable(), refusal.message);
-        problem.failures = refusal.failures;
+        problem.0.failures = refusal.failures;
         problem
     }
 }
@@ -108,8 +111,8 @@ impl From<ImportError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

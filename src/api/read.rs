@@ -26,8 +26,7 @@ pub(super) async fn events(State(api): State<Api>, Path(id): Path<String>) -> Re
         return Err(Problem::not_found("account"));
     }
     let events = api.store.account_events(id, 1, EVENTS).await?;
-    let envelopes: Vec<Value> =
-        events.iter().filter_map(|event| serde_json::from_str(&event.envelope).ok()).collect();
+    let envelopes: Vec<Value> = events.iter().filter_map(|event| serde_json::from_str(&event.envelope).ok()).collect();
     Ok(Json(json!({ "result": envelopes })))
 }
 

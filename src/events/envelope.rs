@@ -131,7 +131,8 @@ mod tests {
 
     fn event(account: &Account, to: Option<Status>, word: Word, max_context_bytes: usize) -> Value {
         let transition = Transition { from: Some(Status::Connecting), to, word };
-        let cause = EventCause { trigger: CauseTrigger::Import, run: Some(Uuid::from_u128(9)), correlation_id: Some("c-1") };
+        let cause =
+            EventCause { trigger: CauseTrigger::Import, run: Some(Uuid::from_u128(9)), correlation_id: Some("c-1") };
         let event = envelope(&EventInput { account, transition, cause, max_context_bytes });
         serde_json::from_str(&event.envelope).unwrap()
     }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::Refusal;
@@ -72,7 +72,8 @@ pub fn unsafe_number(value: &Value, pointer: &mut String) -> bool {
         Value::Number(number) => !is_safe(number),
         Value::Array(items) => items.iter().enumerate().any(|(index, item)| {
             pointer.truncate(at);
-            pointer.push_str(&format!("/{index}"));
+            pointer.push('/');
+            pointer.push_str(&index.to_string());
             unsafe_number(item, pointer)
         }),
         Value::Object(map) => map.iter().any(|(key, item)| {
@@ -217,7 +218,17 @@ mod tests {
 
     #[test]
     fn what_is_not_one_json_text_in_utf8_is_malformed() {
-        for text in [&b""[..], b"  ", b"{", b"{} {}", b"{\"a\":1,}", b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b"nope", b"\x1f\x8b\x08"] {
+        for text in [
+            &b""[..],
+            b"  ",
+            b"{",
+            b"{} {}",
+            b"{\"a\":1,}",
+            b"\xff\xfe{\0}\0",
+            b"\xef\xbb\xbf{}",
+            b"nope",
+            b"\x1f\x8b\x08",
+        ] {
             assert_eq!(code(text), Err(IntakeCode::Malformed), "{text:?}");
         }
     }

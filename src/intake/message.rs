@@ -131,7 +131,8 @@ pub fn read_body(body: Value) -> Result<ImportRequest, Refusal> {
 
 /// What a later version does; refused by name, so that nobody believes it happened.
 fn refuse_unsupported(fields: &Map<String, Value>) -> Result<(), Refusal> {
-    let unsupported = [("account_id", "reconnecting an account"), ("persist_previous_context", "reconnecting an account")];
+    let unsupported =
+        [("account_id", "reconnecting an account"), ("persist_previous_context", "reconnecting an account")];
     for (name, what) in unsupported {
         if fields.get(name).is_some_and(|value| !value.is_null()) {
             let message = format!("{what} is not supported yet");
@@ -286,11 +287,17 @@ mod tests {
         for (body, pointer) in cases {
             assert_eq!(refused(body), (IntakeCode::Invalid, pointer.to_owned()));
         }
-        let both = read_body(with("color", json!(1)).as_object().map(|body| {
-            let mut body = body.clone();
-            body.remove("tenant_id");
-            Value::Object(body)
-        }).unwrap()).unwrap_err();
+        let both = read_body(
+            with("color", json!(1))
+                .as_object()
+                .map(|body| {
+                    let mut body = body.clone();
+                    body.remove("tenant_id");
+                    Value::Object(body)
+                })
+                .unwrap(),
+        )
+        .unwrap_err();
         assert_eq!(both.failures.len(), 2, "all faults are told at once: {both}");
     }
 
@@ -312,7 +319,8 @@ mod tests {
     fn an_envelope_line_is_told_apart_by_its_body() {
         let bare = read_line(body()).unwrap();
         assert_eq!((bare.message_id, bare.body), (None, body()));
-        let line = json!({"message_id": "m-1", "correlation_id": "c", "timestamp": "2026-11-24T10:00:00Z", "body": body()});
+        let line =
+            json!({"message_id": "m-1", "correlation_id": "c", "timestamp": "2026-11-24T10:00:00Z", "body": body()});
         let envelope = read_line(line).unwrap();
         assert_eq!(envelope.message_id.as_deref(), Some("m-1"));
         assert_eq!(envelope.timestamp_ms, Some(1_795_514_400_000));

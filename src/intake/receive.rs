@@ -13,7 +13,7 @@ use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
 use crate::seal::Fingerprint;
 use crate::store::{Account, Channel, Patience, Quarantined, StoreError};
-use crate::telemetry;
+use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
@@ -142,10 +142,11 @@ impl Intake {
         }
         let now_ms = self.accounts.clock.now_ms();
         let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
-        let context = fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(|failures| {
-            let told = failures.into_iter().map(|f| FieldFailure { pointer: f.pointer, message: f.message });
-            Refusal::fields(told.collect())
-        })?;
+        let context =
+            fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(|failures| {
+                let told = failures.into_iter().map(|f| FieldFailure { pointer: f.pointer, message: f.message });
+                Refusal::fields(told.collect())
+            })?;
         request.context = context;
         Ok(SecretPaths::of(Some(credential)))
     }
@@ -170,7 +171,7 @@ impl Intake {
     async fn quarantine(&self, channel: Channel, delivery: &Delivery, refusal: &Refusal) -> Result<(), ImportError> {
         let id = self.accounts.clock.new_id();
         let fingerprint = self.fingerprint.of_bytes(&delivery.bytes);
-        let message_id = self.message_id_of(channel, delivery).unwrap_or_else(|| hex(&fingerprint));
+        let message_id = Self::message_id_of(channel, delivery).unwrap_or_else(|| hex(&fingerprint));
         let kept = if refusal.code == IntakeCode::TooLarge {
             &delivery.bytes[..delivery.bytes.len().min(KEPT_OF_TOO_LARGE)]
         } else {
@@ -192,7 +193,7 @@ impl Intake {
     }
 
     /// The message id of a refused delivery, as far as it can be read.
-    fn message_id_of(&self, channel: Channel, delivery: &Delivery) -> Option<String> {
+    fn message_id_of(channel: Channel, delivery: &Delivery) -> Option<String> {
         if channel != Channel::File {
             return delivery.message_id.clone();
         }
@@ -213,11 +214,11 @@ fn refuse(code: IntakeCode, pointer: &str, message: &str) -> Disposition {
     Disposition::Refused(Refusal::field(code, pointer, message))
 }
 
-const fn counted(disposition: &Disposition) -> telemetry::Disposition {
+const fn counted(disposition: &Disposition) -> metrics::Disposition {
     match disposition {
-        Disposition::Accepted(_) => telemetry::Disposition::Accepted,
-        Disposition::Duplicate(_) => telemetry::Disposition::Duplicate,
-        Disposition::Refused(refusal) => telemetry::Disposition::Refused(refusal.code),
+        Disposition::Accepted(_) => metrics::Disposition::Accepted,
+        Disposition::Duplicate(_) => metrics::Disposition::Duplicate,
+        Disposition::Refused(refusal) => metrics::Disposition::Refused(refusal.code),
     }
 }
 

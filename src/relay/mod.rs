@@ -120,7 +120,7 @@ impl Relay {
         self.sink.publish(&events).await?;
         let keys: Vec<(Uuid, i64)> = events.iter().map(|event| (event.account, event.sequence)).collect();
         self.store.published(&keys).await.map_err(told)?;
-        self.metrics.count_published(events.len() as u64);
+        self.metrics.events_published.inc_by(events.len() as u64);
         Ok(events.len())
     }
 }

@@ -50,8 +50,7 @@ pub(super) async fn run(runner: Runner, started: Started) {
     let begun = Begun { elapsed: Duration::from_millis(claimed.elapsed_ms.max(0) as u64), at: Instant::now() };
     let driven = AssertUnwindSafe(perform(&runner, held, context, begun, slot)).catch_unwind().await;
     let give_back = match driven {
-        Ok(Stop::Over) => return,
-        Ok(Stop::GiveBack) => return,
+        Ok(Stop::Over | Stop::GiveBack) => false,
         Ok(Stop::Stuck) => true,
         Err(_panic) => {
             tracing::error!(run.id = %run, account.id = %account, "performing a run panicked; the run is taken up again");
@@ -115,12 +114,20 @@ async fn perform(runner: &Runner, held: Held, context: Option<Map<String, Value>
         Ok(progress) => progress,
         Err(stop) => return stop,
     };
-    let redactor = Redactor::new(&secret, &plan.secrets(), &paths);
-    let context = context.unwrap_or_else(|| secrets::merge(account.context.clone(), secret));
+    let context = context.unwrap_or_else(|| secrets::merge(account.context.clone(), secret.clone()));
+    let redactor = Redactor::new(&secret, &secrets_of(&plan, &held, &context), &paths);
     let stepper = Stepper::new(start_of(runner, &held, &plan, context.clone(), progress));
-    let driver =
-        Driver { runner, held, plan, paths, redactor, begun, context_before: context, _slot: slot };
+    let driver = Driver { runner, held, plan, paths, redactor, begun, context_before: context, _slot: slot };
     driver.drive(stepper).await
+}
+
+/// The definition's own secrets: its secret environment variables and the OAuth client's.
+fn secrets_of(plan: &Plan, held: &Held, context: &Map<String, Value>) -> Vec<String> {
+    let mut values = secrets::values(&plan.secret_environment_variables);
+    if let Some(refresh) = plan.credential(held.account.authentication_method).and_then(|plan| plan.refresh.as_ref()) {
+        values.extend(refresh.secrets(&refresh::scope_of(plan, context, 0, 0)));
+    }
+    values
 }
 
 fn start_of(
@@ -150,7 +157,11 @@ fn start_of(
         // The same for every worker that takes the run up, so that a request rendered again has the same bytes.
         seed: held.run.id.as_u64_pair().1,
         retry: runner.budgets.retry,
-        limits: Limits { request_timeout: runner.budgets.request, phase: runner.budgets.phase, wait: runner.budgets.wait },
+        limits: Limits {
+            request_timeout: runner.budgets.request,
+            phase: runner.budgets.phase,
+            wait: runner.budgets.wait,
+        },
         refreshable,
         proven: account.proven_at_ms.is_some(),
     }

@@ -62,7 +62,7 @@ async fn take_over(runner: &Runner) {
         Ok(0) => {}
         Ok(runs) => {
             tracing::warn!(runs, "runs of a worker that is gone are taken over");
-            runner.accounts.metrics.count_takeovers(runs);
+            runner.accounts.metrics.takeovers.inc_by(runs);
         }
         Err(error) => tracing::debug!(%error, "no runs can be taken over"),
     }

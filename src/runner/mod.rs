@@ -57,9 +57,10 @@ impl Runner {
     /// Starts claiming, performing and beating. The watch tells this worker's place among the live ones.
     pub fn start(self, started: mpsc::UnboundedReceiver<Started>) -> watch::Receiver<Standing> {
         let (standing, place) = watch::channel(Standing { rank: 0, live: 1 });
-        self.tasks.spawn("runner.heartbeat", heartbeat::run(self.clone(), standing));
-        self.tasks.spawn("runner.claim", claims::run(self.clone(), place.clone()));
-        self.tasks.spawn("runner.start", claims::start_accepted(self, started));
+        let tasks = self.tasks.clone();
+        tasks.spawn("runner.heartbeat", heartbeat::run(self.clone(), standing));
+        tasks.spawn("runner.claim", claims::run(self.clone(), place.clone()));
+        tasks.spawn("runner.start", claims::start_accepted(self, started));
         place
     }
 }

@@ -13,8 +13,8 @@ use super::drive::{Driver, Stop};
 use crate::actions::Input;
 use crate::credentials::grant::{self, GrantOutcome};
 use crate::credentials::{secrets, token};
-use crate::definitions::CredentialPlan;
 use crate::definitions::credential::RefreshPlan;
+use crate::definitions::{CredentialPlan, Plan};
 use crate::expression::Scope;
 use crate::lifecycle::{Class, Failure, ReasonCode};
 use crate::store::{Commit, Committed, CredentialChange, Patience, RefreshIntent};
@@ -67,7 +67,9 @@ async fn attempt(
     mut repeated: bool,
 ) -> Result<Input, Stop> {
     loop {
-        let request = match grant::refresh_request(credential, context, &scope_of(driver, context)) {
+        let (now_ms, seed) = (driver.runner.accounts.clock.now_ms(), driver.held.run.id.as_u64_pair().1);
+        let scope = scope_of(&driver.plan, context, now_ms, seed);
+        let request = match grant::refresh_request(credential, context, &scope) {
             Ok(request) => request,
             Err(failure) => return Ok(Input::NotRefreshed(failure)),
         };
@@ -96,11 +98,13 @@ fn intent_of(driver: &Driver<'_>, repeated: bool) -> RefreshIntent {
     RefreshIntent { fence, version, age_ms: 0, repeated }
 }
 
-fn scope_of(driver: &Driver<'_>, context: &Map<String, Value>) -> Scope {
+/// The scope of the token request's templates: the context at the root and under its name, and the environment's
+/// variables.
+pub(super) fn scope_of(plan: &Plan, context: &Map<String, Value>, now_ms: i64, seed: u64) -> Scope {
     let mut root = context.clone();
     root.insert("context".to_owned(), Value::Object(context.clone()));
-    root.insert("environment_variables".to_owned(), Value::Object(driver.plan.environment_variables.clone()));
-    Scope::new(root, driver.runner.accounts.clock.now_ms(), driver.held.run.id.as_u64_pair().1)
+    root.insert("environment_variables".to_owned(), Value::Object(plan.environment_variables.clone()));
+    Scope::new(root, now_ms, seed)
 }
 
 /// The new pair: stored before anything uses it, however long the database is away.
@@ -129,8 +133,14 @@ async fn refused(
         return theirs(driver, context);
     }
     Ok(if repeated {
-        let message = format!("the answer to a token refresh was lost, and the old token is refused now: {}", failure.message);
-        Input::NotRefreshed(Failure { class: Class::Unauthorized, code: ReasonCode::RefreshOutcomeUnknown, message, ..failure })
+        let message =
+            format!("the answer to a token refresh was lost, and the old token is refused now: {}", failure.message);
+        Input::NotRefreshed(Failure {
+            class: Class::Unauthorized,
+            code: ReasonCode::RefreshOutcomeUnknown,
+            message,
+            ..failure
+        })
     } else {
         Input::NotRefreshed(failure)
     })

@@ -69,8 +69,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError>;
 
     /// Requeues, with a higher fence, the runs of workers whose heartbeat is older than `dead_after`, and forgets those
-    /// workers. Answers how many runs there were.
-    async fn take_over(&self, worker: Uuid, dead_after: Duration) -> Result<u64, StoreError>;
+    /// workers; also the worker's own runs that are not in `held` (an accept whose answer was lost claimed them).
+    /// Answers how many runs there were.
+    async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError>;
 
     /// Forgets the worker; runs it still holds are requeued with a higher fence.
     async fn retire(&self, worker: Uuid) -> Result<(), StoreError>;

@@ -100,15 +100,29 @@ pub(super) async fn heartbeat(writer: &Writer, worker: Uuid, regions: &[Region])
     Ok(Standing { rank, live: ids.len().max(1) as u32 })
 }
 
-const REQUEUE_OTHERS: &str = "UPDATE runs SET state = 'queued', owner = NULL, fence = fence + 1 \
-    WHERE state = 'running' AND owner IS NOT ?1 \
-    AND owner NOT IN (SELECT id FROM workers WHERE heartbeat_at > ?2 OR id = ?1)";
+const OWNED: &str = "SELECT id, owner FROM runs WHERE state = 'running' \
+    AND (owner = ?1 OR owner NOT IN (SELECT id FROM workers WHERE heartbeat_at > ?2 OR id = ?1))";
 
-pub(super) async fn take_over(writer: &Writer, worker: Uuid, dead_after: Duration) -> Result<u64, StoreError> {
+pub(super) async fn take_over(
+    writer: &Writer,
+    worker: Uuid,
+    dead_after: Duration,
+    held: &[Uuid],
+) -> Result<u64, StoreError> {
     let mut taken = writer.begin().await?;
     let now: i64 = sqlx::query_scalar(concat!("SELECT ", now!())).fetch_one(taken.get()).await?;
     let oldest = now - dead_after.as_millis() as i64;
-    let requeued = sqlx::query(REQUEUE_OTHERS).bind(worker).bind(oldest).execute(taken.get()).await?.rows_affected();
+    let owned: Vec<(Uuid, Uuid)> = sqlx::query_as(OWNED).bind(worker).bind(oldest).fetch_all(taken.get()).await?;
+    let mut requeued = 0;
+    for (run, owner) in owned {
+        if owner != worker || !held.contains(&run) {
+            sqlx::query("UPDATE runs SET state = 'queued', owner = NULL, fence = fence + 1 WHERE id = ?")
+                .bind(run)
+                .execute(taken.get())
+                .await?;
+            requeued += 1;
+        }
+    }
     sqlx::query("DELETE FROM workers WHERE id <> ? AND heartbeat_at <= ?")
         .bind(worker)
         .bind(oldest)

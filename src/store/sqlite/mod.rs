@@ -217,8 +217,8 @@ impl Store for Sqlite {
         claims::heartbeat(&self.writer, worker, regions).await
     }
 
-    async fn take_over(&self, worker: Uuid, dead_after: Duration) -> Result<u64, StoreError> {
-        claims::take_over(&self.writer, worker, dead_after).await
+    async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
+        claims::take_over(&self.writer, worker, dead_after, held).await
     }
 
     async fn retire(&self, worker: Uuid) -> Result<(), StoreError> {

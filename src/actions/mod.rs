@@ -1,0 +1,25 @@
+//! Actions: the pure machine that performs a run's phases.
+//!
+//! A [`Stepper`] is asked what is next and told what became of it; it knows nothing of sockets, stores or time. It
+//! promises to end, to send each request a bounded number of times, never to repeat a request with side effects whose
+//! answer is not known unless the definition allows that, and to show no secret in `Debug` output.
+//!
+//! In here `stepper` decides what is next, `react` what follows from a failure, `local` performs the steps that need
+//! nobody, `request` renders, `response` reads, `classify` sorts failures, `progress` is what survives a crash and
+//! `trace` what people see. Lacks: pagination, definitions' own rate-limit expressions, `probe`, conditions and loops.
+
+mod classify;
+mod context;
+mod local;
+mod model;
+mod progress;
+mod react;
+mod request;
+mod response;
+mod stepper;
+mod trace;
+mod url;
+
+pub use model::{AccountFacts, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
+pub use progress::Progress;
+pub use stepper::Stepper;

@@ -1,0 +1,159 @@
+//! What goes into a stepper and what comes out of it: the words that it and its driver share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::progress::Progress;
+use crate::definitions::Plan;
+use crate::lifecycle::{AuthenticationMethod, Failure, Phase, Region, RetryPolicy};
+use crate::upstream::{Request, Response, SendError};
+
+/// What a stepper is made from.
+pub struct Start {
+    /// The compiled definition.
+    pub plan: Arc<Plan>,
+    /// The run: part of idempotency keys.
+    pub run_id: Uuid,
+    /// The account.
+    pub account: AccountFacts,
+    /// Its context, secrets included, without this run's writes.
+    pub context: Map<String, Value>,
+    /// The phase that a run without progress begins with.
+    pub from: Phase,
+    /// What an earlier stepper of the run saved.
+    pub progress: Option<Progress>,
+    /// Decides the random numbers of expressions; the same for the whole run.
+    pub seed: u64,
+    /// How often a step is tried.
+    pub retry: RetryPolicy,
+    /// How long things may take.
+    pub limits: Limits,
+    /// Whether [`Output::Refresh`] can bring a new token.
+    pub refreshable: bool,
+    /// Whether the account was active with this credential before.
+    pub proven: bool,
+}
+
+/// What steps may know of the account.
+#[derive(Debug, Clone)]
+pub struct AccountFacts {
+    /// Its id.
+    pub id: Uuid,
+    /// The caller's own key.
+    pub tenant_id: String,
+    /// Where it lives.
+    pub region: Region,
+    /// Sandbox accounts do not write.
+    pub is_sandbox: bool,
+    /// How it authenticates.
+    pub authentication_method: AuthenticationMethod,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// One exchange with the provider.
+    pub request_timeout: Duration,
+    /// All exchanges and refreshes of a phase; waits and saves do not count.
+    pub phase: Duration,
+    /// One wait, and all waits together that one step makes because of a rate limit.
+    pub wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_timeout: Duration::from_secs(30), phase: Duration::from_mins(5), wait: Duration::from_mins(15) }
+    }
+}
+
+/// Time and chance of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    /// The wall clock, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Monotonic milliseconds since the stepper was made.
+    pub active_ms: u64,
+    /// A number uniform over its whole range.
+    pub jitter: u32,
+}
+
+/// What became of the last [`Output`].
+#[derive(Debug)]
+pub enum Input {
+    /// Nothing yet: the first call.
+    Begin,
+    /// The request was answered.
+    Answered(Response),
+    /// The request has no answer.
+    Unanswered(SendError),
+    /// The progress is durable.
+    Saved,
+    /// There is a new token, already durable; this is the account's context with it.
+    Refreshed {
+        /// The context, secrets included.
+        context: Map<String, Value>,
+    },
+    /// There is no new token: `Class::Unauthorized` means that the credential was refused for good.
+    NotRefreshed(Failure),
+    /// The time is over.
+    Waited,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Output {
+    /// Send it once and report the answer.
+    Send(Request),
+    /// Make [`Stepper::progress`](super::Stepper::progress) durable.
+    Save,
+    /// Refresh the account's token.
+    Refresh,
+    /// Wait. The run may be put away meanwhile, with its progress saved, and begun again from it.
+    Wait {
+        /// Why.
+        reason: WaitReason,
+        /// How long.
+        after: Duration,
+    },
+    /// The run has ended.
+    Done(Outcome),
+}
+
+/// Why a run waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitReason {
+    /// An attempt failed and is made again.
+    Backoff,
+    /// The provider asked for it.
+    RateLimited,
+    /// A token refresh failed and is made again.
+    RefreshBackoff,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every phase passed.
+    Succeeded,
+    /// A step failed.
+    Failed {
+        /// The phase.
+        phase: Phase,
+        /// The step's name, or its index.
+        step: Option<String>,
+        /// Why.
+        failure: Failure,
+    },
+    /// The credential was refused for good.
+    CredentialRefused {
+        /// The phase.
+        phase: Phase,
+        /// The step's name, or its index.
+        step: Option<String>,
+        /// Why.
+        failure: Failure,
+    },
+}

@@ -1,0 +1,133 @@
+//! What of a stepper survives a crash. It holds secrets (answers, context writes, rendered requests): the runner seals it.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::trace::Trace;
+use crate::lifecycle::Phase;
+use crate::upstream::Request;
+
+/// How far a run has come.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Progress {
+    pub(super) phase: Phase,
+    /// The step that is next, or under way.
+    pub(super) index: usize,
+    pub(super) step: StepProgress,
+    /// Time spent waiting for the provider in this phase, in milliseconds.
+    pub(super) active_ms: u64,
+    /// What this run wrote to the account's context.
+    pub(super) writes: Map<String, Value>,
+    /// The `steps` of the phase's scope.
+    pub(super) steps: Map<String, Value>,
+    /// The last result; absent is *undefined*, which is not null.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(super) previous: Option<Value>,
+    /// A request whose answer is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) intent: Option<Intent>,
+    pub(super) trace: Trace,
+}
+
+/// How far the present step has come.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct StepProgress {
+    /// When it began, milliseconds since the epoch: the `$now()` of all its renderings.
+    pub(super) began_ms: Option<i64>,
+    /// Attempts, all counted.
+    pub(super) attempts: u32,
+    /// Attempts that failed and count against the retry policy.
+    pub(super) failures: u32,
+    /// Answers that asked to wait, and how long was waited for them, in milliseconds.
+    pub(super) rate_limited: u32,
+    pub(super) rate_limited_ms: u64,
+    /// Token refreshes that failed.
+    pub(super) refresh_failures: u32,
+    /// Whether the token was refreshed because it was about to expire.
+    pub(super) renewed: bool,
+    /// Whether the request was made again with a token that was refreshed after a 401.
+    pub(super) replayed: bool,
+}
+
+/// A request that was about to be sent, as its bytes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Intent {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
+
+impl Progress {
+    pub(super) fn begin(phase: Phase) -> Self {
+        Self {
+            phase,
+            index: 0,
+            step: StepProgress::default(),
+            active_ms: 0,
+            writes: Map::new(),
+            steps: Map::new(),
+            previous: None,
+            intent: None,
+            trace: Trace::default(),
+        }
+    }
+
+    /// Goes on to the next phase. Each phase sees only its own steps, so that a validation alone behaves the same.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.index = 0;
+        self.step = StepProgress::default();
+        self.active_ms = 0;
+        self.steps = Map::new();
+        self.previous = None;
+    }
+
+    /// Goes on to the next step.
+    pub(super) fn advance(&mut self) {
+        self.index += 1;
+        self.step = StepProgress::default();
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress")
+            .field("phase", &self.phase)
+            .field("index", &self.index)
+            .field("intent", &self.intent.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Intent {
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: request.body.as_ref().map(|body| STANDARD.encode(body)),
+        }
+    }
+
+    /// The same bytes once more.
+    pub(super) fn request(&self, timeout: Duration) -> Request {
+        Request {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body: self.body.as_ref().and_then(|body| STANDARD.decode(body).ok()),
+            timeout,
+        }
+    }
+}
+
+/// Reads a value that is there, null included: by itself an `Option` would take null for absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}

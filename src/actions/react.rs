@@ -1,0 +1,136 @@
+//! What follows from a failure: another attempt, a wait, a refresh, or the end.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::classify::Refusal;
+use super::context;
+use super::model::{Outcome, Output, Tick, WaitReason};
+use super::stepper::{RefreshCause, Stepper};
+use super::trace::Mark;
+use crate::definitions::{Authorization, RequestPlan, Step};
+use crate::lifecycle::{Class, Failure, ReasonCode};
+
+/// Answers of one step that ask to wait, at most; so that a policy without pauses ends too.
+const MAX_RATE_LIMITED: u32 = 100;
+
+impl Stepper {
+    /// Goes on after a failed attempt of a request.
+    pub(super) fn react(&mut self, step: &Step, request: &RequestPlan, refusal: Refusal, tick: Tick) -> Output {
+        let Refusal { failure, retry_after } = refusal;
+        self.note(step, Mark::Error, tick, Some(&failure), None);
+        self.last = Some(failure.clone());
+        match failure.class {
+            Class::Permanent | Class::OutcomeUnknown => self.fail(failure),
+            Class::Unauthorized => self.unauthorized(request, failure),
+            Class::RateLimited => self.rate_limited(step, failure, retry_after, tick),
+            Class::Transient => self.transient(step, failure, retry_after, tick),
+        }
+    }
+
+    /// A 401: a new token if there can be one, once.
+    fn unauthorized(&mut self, request: &RequestPlan, failure: Failure) -> Output {
+        if matches!(request.authorization, Authorization::None) {
+            return self.fail(failure);
+        }
+        if self.start.refreshable && !self.progress.step.replayed {
+            // The old request is refused for certain, and the next one is another.
+            self.dirty |= self.progress.intent.take().is_some();
+            self.refresh_cause = RefreshCause::Refusal;
+            return Output::Refresh;
+        }
+        if !self.start.refreshable && self.start.proven {
+            return self.refused(Failure { code: ReasonCode::CredentialRefused, ..failure });
+        }
+        self.fail(failure)
+    }
+
+    /// A wait that the provider asked for costs no attempt; the waits of a step are bounded together.
+    fn rate_limited(&mut self, step: &Step, failure: Failure, retry_after: Option<Duration>, tick: Tick) -> Output {
+        let limit = self.start.limits.wait;
+        let waited = Duration::from_millis(self.progress.step.rate_limited_ms);
+        self.progress.step.rate_limited += 1;
+        let answers = self.progress.step.rate_limited;
+        // At least half of the backoff's ceiling, so that `Retry-After: 0` is not an invitation to hammer.
+        let ceiling = Duration::from_millis(self.start.retry.ceiling_ms(answers));
+        let jittered = ceiling / 2 + (ceiling / 2).mul_f64(f64::from(tick.jitter) / f64::from(u32::MAX));
+        let after = retry_after.map_or(jittered, |asked| asked.max(ceiling / 2)).min(limit);
+        if answers > MAX_RATE_LIMITED || waited + after > limit || self.remaining().is_zero() {
+            return self.fail(failure);
+        }
+        self.progress.step.rate_limited_ms += after.as_millis() as u64;
+        self.forget_refused(step);
+        self.wait(WaitReason::RateLimited, after)
+    }
+
+    fn transient(&mut self, step: &Step, failure: Failure, retry_after: Option<Duration>, tick: Tick) -> Output {
+        self.progress.step.failures += 1;
+        let Some(pause) = self.start.retry.pause_after(self.progress.step.failures, tick.jitter) else {
+            return self.fail(failure);
+        };
+        if self.remaining().is_zero() {
+            return self.fail(failure);
+        }
+        self.forget_refused(step);
+        self.wait(WaitReason::Backoff, retry_after.unwrap_or(pause).min(self.start.limits.wait))
+    }
+
+    /// An intent whose request certainly had no effect is none any more. Where the provider honours the key the bytes
+    /// are kept: the next attempt sends the same.
+    fn forget_refused(&mut self, step: &Step) {
+        if step.idempotency_header.is_none() {
+            self.dirty |= self.progress.intent.take().is_some();
+        }
+    }
+
+    fn wait(&mut self, reason: WaitReason, after: Duration) -> Output {
+        self.refresh_next = reason == WaitReason::RefreshBackoff;
+        Output::Wait { reason, after }
+    }
+
+    /// Goes on with a new token: the step is rendered again.
+    pub(super) fn refreshed(&mut self, context: Map<String, Value>, tick: Tick) -> Output {
+        context::forget_token(&mut self.progress.writes);
+        self.context = context;
+        context::write(&mut self.context, &self.progress.writes);
+        let step = &mut self.progress.step;
+        step.refresh_failures = 0;
+        match self.refresh_cause {
+            RefreshCause::Expiry => step.renewed = true,
+            RefreshCause::Refusal => step.replayed = true,
+        }
+        self.walk(tick)
+    }
+
+    pub(super) fn not_refreshed(&mut self, failure: Failure, tick: Tick) -> Output {
+        match failure.class {
+            Class::Unauthorized => self.refused(failure),
+            Class::Permanent | Class::OutcomeUnknown => self.fail(failure),
+            Class::Transient | Class::RateLimited => {
+                self.progress.step.refresh_failures += 1;
+                match self.start.retry.pause_after(self.progress.step.refresh_failures, tick.jitter) {
+                    Some(pause) if !self.remaining().is_zero() => {
+                        self.last = Some(failure);
+                        self.wait(WaitReason::RefreshBackoff, pause.min(self.start.limits.wait))
+                    }
+                    _ => self.fail(failure),
+                }
+            }
+        }
+    }
+
+    fn refused(&self, failure: Failure) -> Output {
+        Output::Done(Outcome::CredentialRefused { phase: self.progress.phase, step: self.label(), failure })
+    }
+
+    /// The end of a phase that used up its time: the last failure says more than the clock.
+    pub(super) fn out_of_time(&self) -> Output {
+        let failure = self.last.clone().unwrap_or_else(|| {
+            let seconds = self.start.limits.phase.as_secs();
+            let message = format!("the phase spent its {seconds} s with the provider before it came to its end");
+            Failure::permanent(ReasonCode::DeadlineExceeded, message)
+        });
+        self.fail(failure)
+    }
+}

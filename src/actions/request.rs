@@ -1,0 +1,182 @@
+//! Rendering a request: the definition's templates over the scope, strict wherever a wrong value would go somewhere.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::classify::expression_failure;
+use super::url;
+use crate::definitions::{Authorization, Body, BodyFormat, QueryArrayFormat, RequestPlan, header_name};
+use crate::expression::{ExprKind, Scope, Text};
+use crate::lifecycle::{AuthenticationMethod, Failure, ReasonCode};
+use crate::upstream::Request;
+
+/// The longest header value and the longest body, in bytes.
+const MAX_HEADER_BYTES: usize = 8 * 1024;
+const MAX_BODY_BYTES: usize = 5 * 1024 * 1024;
+
+/// What a rendering needs beside the plan.
+pub(super) struct Rendering<'a> {
+    pub(super) scope: &'a mut Scope,
+    pub(super) method: AuthenticationMethod,
+    /// The idempotency key and its header.
+    pub(super) key: Option<(&'a str, String)>,
+    pub(super) timeout: Duration,
+}
+
+/// Renders `plan`.
+///
+/// # Errors
+/// The failure that ends the phase; nothing was sent.
+pub(super) fn render(plan: &RequestPlan, with: Rendering<'_>) -> Result<Request, Failure> {
+    let scope = with.scope;
+    let url = url::render(&plan.target, &plan.query, plan.array_format, scope)?;
+    let mut headers = Vec::new();
+    for header in &plan.headers {
+        if let Some(value) = &header.value {
+            headers.push((header.name.clone(), header_text(&header.name, value, scope)?));
+        }
+    }
+    let body = plan.body.as_ref().map(|body| render_body(body, scope)).transpose()?.flatten();
+    if let Some((body, content_type, _)) = &body {
+        if body.len() > MAX_BODY_BYTES {
+            let message = format!("the body has {} bytes; at most {MAX_BODY_BYTES} are allowed", body.len());
+            return Err(Failure::permanent(ReasonCode::ExpressionLimit, message));
+        }
+        if plan.headers.iter().all(|header| header.name != "content-type") {
+            headers.push(("content-type".to_owned(), (*content_type).to_owned()));
+        }
+    }
+    let mut request =
+        Request { method: plan.method.as_str().to_owned(), url, headers, body: None, timeout: with.timeout };
+    authorize(&plan.authorization, &mut request, body.as_ref().map(|(_, _, value)| value), with.method, scope)?;
+    if let Some((header, key)) = with.key {
+        set(&mut request.headers, header.to_owned(), key);
+    }
+    request.body = body.map(|(bytes, _, _)| bytes);
+    Ok(request)
+}
+
+fn header_text(name: &str, value: &Text, scope: &Scope) -> Result<String, Failure> {
+    let text = value.render(scope).map_err(|error| expression_failure(&format!("the header `{name}`"), &error))?;
+    check_header(name, text)
+}
+
+/// A value that a header can carry: printable ASCII, so that no value ends the line or means another thing elsewhere.
+fn check_header(name: &str, text: String) -> Result<String, Failure> {
+    let sound = |byte: u8| byte == b'\t' || (0x20..0x7f).contains(&byte);
+    if text.len() > MAX_HEADER_BYTES || !text.bytes().all(sound) {
+        return Err(Failure::permanent(
+            ReasonCode::ExpressionError,
+            format!(
+                "the header `{name}` is longer than {MAX_HEADER_BYTES} bytes or has characters beside printable ASCII"
+            ),
+        ));
+    }
+    if text.contains("{{") {
+        return Err(Failure::permanent(
+            ReasonCode::UnresolvedPlaceholder,
+            format!("the header `{name}` holds `{{{{`: a placeholder in it has no value or is misspelt"),
+        ));
+    }
+    Ok(text)
+}
+
+fn set(headers: &mut Vec<(String, String)>, name: String, value: String) {
+    headers.retain(|(known, _)| *known != name);
+    headers.push((name, value));
+}
+
+/// The bytes, their type and the value they were made from; `None` when the value is undefined.
+type Rendered = (Vec<u8>, &'static str, Value);
+
+fn render_body(body: &Body, scope: &Scope) -> Result<Option<Rendered>, Failure> {
+    let Some(value) = body.value.render(scope).map_err(|error| expression_failure("the body", &error))? else {
+        return Ok(None);
+    };
+    Ok(Some(match body.format {
+        BodyFormat::Json => (value.to_string().into_bytes(), "application/json", value),
+        BodyFormat::Form => {
+            let Value::Object(members) = &value else {
+                let message = "a form's body has to be an object of names and values";
+                return Err(Failure::permanent(ReasonCode::ExpressionError, message));
+            };
+            let mut pairs = Vec::new();
+            for (name, member) in members {
+                url::push_pairs(&mut pairs, &url::encode(name), member, QueryArrayFormat::Brackets);
+            }
+            (pairs.join("&").into_bytes(), "application/x-www-form-urlencoded", value)
+        }
+    }))
+}
+
+fn authorize(
+    authorization: &Authorization,
+    request: &mut Request,
+    body: Option<&Value>,
+    method: AuthenticationMethod,
+    scope: &mut Scope,
+) -> Result<(), Failure> {
+    const NAME: &str = "authorization";
+    let (name, value) = match authorization {
+        Authorization::None => return Ok(()),
+        Authorization::Bearer(token) => (NAME.to_owned(), format!("Bearer {}", header_text(NAME, token, scope)?)),
+        Authorization::Header { name, value } => (name.clone(), header_text(name, value, scope)?),
+        Authorization::Basic { username, password } => {
+            let render = |text: &Text| text.render(scope).map_err(|error| expression_failure("the credential", &error));
+            let pair = format!("{}:{}", render(username)?, render(password)?);
+            (NAME.to_owned(), format!("Basic {}", STANDARD.encode(pair)))
+        }
+        Authorization::Expression(expression) => {
+            scope.set("url", Value::String(request.url.clone()));
+            let headers: Map<String, Value> =
+                request.headers.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
+            scope.set("requestOptions", json!({ "method": request.method, "headers": headers, "body": body }));
+            let result = expression.evaluate(scope);
+            scope.unset("url");
+            scope.unset("requestOptions");
+            let result = result.map_err(|error| expression_failure("the authorization's expression", &error))?;
+            return authorize_with(result, &mut request.headers);
+        }
+        Authorization::Default { token, api_key } => {
+            if request.headers.iter().any(|(name, _)| name == NAME) {
+                return Ok(());
+            }
+            let text = if method == AuthenticationMethod::ApiKey { api_key } else { token };
+            match text.render(scope) {
+                // Not every API key is a bearer token: some definitions put it into the query.
+                Err(error) if error.kind == ExprKind::Unresolved && method == AuthenticationMethod::ApiKey => {
+                    return Ok(());
+                }
+                Err(error) => return Err(expression_failure("the credential", &error)),
+                Ok(token) => (NAME.to_owned(), check_header(NAME, format!("Bearer {token}"))?),
+            }
+        }
+    };
+    set(&mut request.headers, name, value);
+    Ok(())
+}
+
+/// The headers that an expression gave.
+fn authorize_with(result: Option<Value>, headers: &mut Vec<(String, String)>) -> Result<(), Failure> {
+    let failed = |message: String| Failure::permanent(ReasonCode::ExpressionError, message);
+    let Some(Value::Object(given)) = result else {
+        return Err(failed(
+            "the authorization's expression has to give an object of header names and values".to_owned(),
+        ));
+    };
+    for (name, value) in given {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            _ => return Err(failed(format!("the authorization's expression gave `{name}` a value that is not text"))),
+        };
+        let name = header_name(&name).map_err(|why| failed(format!("the authorization's header {why}")))?;
+        let text = check_header(&name, text)?;
+        set(headers, name, text);
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What an operator sees of a run: one entry an attempt, bounded, failures kept before successes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::lifecycle::Phase;
+
+/// Entries of one trace.
+const MAX_ENTRIES: usize = 64;
+
+/// The size of one result, in bytes of JSON.
+const MAX_RESULT_BYTES: usize = 4096;
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mark {
+    /// It did what it should.
+    Success,
+    /// It failed.
+    Error,
+    /// It was not made.
+    Skipped,
+}
+
+/// One attempt of one step.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) phase: Phase,
+    pub(super) index: usize,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    pub(super) attempt: u32,
+    pub(super) status: Mark,
+    pub(super) duration_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) http_status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}
+
+/// The attempts of a run, in order.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Trace(Vec<Entry>);
+
+impl Trace {
+    pub(super) fn push(&mut self, mut entry: Entry) {
+        entry.result = entry.result.map(capped);
+        if self.0.len() >= MAX_ENTRIES {
+            // The oldest entry that is no failure goes; among failures only, the first one stays, since it tells most.
+            let expendable = self.0.iter().position(|entry| entry.status != Mark::Error).unwrap_or(1);
+            self.0.remove(expendable);
+        }
+        self.0.push(entry);
+    }
+
+    /// As JSON, oldest first.
+    pub(super) fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// A result that is too large is left out whole: a secret in a piece of it could not be told by its path any more.
+fn capped(result: Value) -> Value {
+    let bytes = result.to_string().len();
+    if bytes > MAX_RESULT_BYTES { json!({ "omitted_bytes": bytes }) } else { result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(index: usize, status: Mark) -> Entry {
+        Entry {
+            phase: Phase::PostInstall,
+            index,
+            kind: "request".to_owned(),
+            name: None,
+            attempt: 1,
+            status,
+            duration_ms: 0,
+            http_status: None,
+            result: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_full_trace_gives_up_successes_before_failures() {
+        let mut trace = Trace::default();
+        trace.push(entry(0, Mark::Error));
+        (1..=MAX_ENTRIES).for_each(|index| trace.push(entry(index, Mark::Success)));
+        let kept: Vec<usize> = trace.0.iter().map(|entry| entry.index).collect();
+        assert_eq!(kept.len(), MAX_ENTRIES);
+        assert_eq!(&kept[..2], [0, 2]);
+        (0..200).for_each(|index| trace.push(entry(1_000 + index, Mark::Error)));
+        assert_eq!(trace.0.len(), MAX_ENTRIES);
+        assert_eq!(trace.0[0].index, 0);
+        assert_eq!(trace.0[MAX_ENTRIES - 1].index, 1_199);
+    }
+
+    #[test]
+    fn a_large_result_is_left_out_whole() {
+        let mut trace = Trace::default();
+        let result = Some(Value::String("x".repeat(MAX_RESULT_BYTES)));
+        trace.push(Entry { result, ..entry(0, Mark::Success) });
+        assert_eq!(trace.to_value()[0]["result"], json!({ "omitted_bytes": MAX_RESULT_BYTES + 2 }));
+    }
+}

@@ -1,0 +1,206 @@
+//! From an effective definition to a [`Plan`]: whatever can be known to be wrong is refused here.
+
+use serde_json::{Map, Value};
+
+use super::credential::CredentialPlan;
+use super::effective::Effective;
+use super::error::CompileError;
+use super::node::Node;
+use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
+use super::request::{self, header_name};
+use crate::lifecycle::{AuthenticationMethod, Phase};
+
+/// Steps of one action.
+const MAX_STEPS: usize = 100;
+
+/// What a step may have beside `type`.
+const STEP_MEMBERS: [&str; 6] = ["type", "config", "name", "on_unknown", "idempotency_key", "allow_in_sandbox"];
+
+/// Members of our own extension that this version does not perform. Leaving them out silently would be wrong.
+const NOT_YET: [&str; 5] = ["run_if", "loop_on", "depends_on", "continue_on_error", "timeout_ms"];
+
+impl Plan {
+    /// Compiles a definition. Pointers in errors begin with `/config`, as in the integration's document.
+    ///
+    /// # Errors
+    /// The first thing that cannot be run, with its place and what to mend.
+    pub fn compile(definition: &Effective) -> Result<Self, CompileError> {
+        let config = Value::Object(definition.config.clone());
+        let config = Node::new(&config, "/config");
+        let mut environment_variables = definition.environment_variables.clone();
+        environment_variables.extend(definition.secret_environment_variables.clone());
+        Ok(Self {
+            integration: definition.integration.clone(),
+            post_install: action(&config, Phase::PostInstall)?,
+            validation: action(&config, Phase::Validation)?,
+            credentials: credentials(&config)?,
+            environment_variables,
+            secret_environment_variables: definition.secret_environment_variables.clone(),
+        })
+    }
+}
+
+/// One credential with a `format`, or one for each format.
+fn credentials(config: &Node<'_>) -> Result<Vec<(AuthenticationMethod, CredentialPlan)>, CompileError> {
+    let Some(node) = config.get("credentials") else { return Ok(Vec::new()) };
+    if let Some(format) = node.get("format").filter(|format| format.value.is_string()) {
+        return Ok(credential(&format, format.text()?, &node)?.into_iter().collect());
+    }
+    let mut plans = Vec::new();
+    for (key, entry) in node.entries()? {
+        plans.extend(credential(&entry, key, &entry)?);
+    }
+    Ok(plans)
+}
+
+fn credential(
+    place: &Node<'_>,
+    format: &str,
+    entry: &Node<'_>,
+) -> Result<Option<(AuthenticationMethod, CredentialPlan)>, CompileError> {
+    // Three-legged OAuth 1.0a accounts cannot be imported, so nothing is to be compiled for them.
+    if format == "oauth" {
+        return Ok(None);
+    }
+    let method = format
+        .parse::<AuthenticationMethod>()
+        .map_err(|error| place.refuse(format!("is not a credential format: {error}, oauth")))?;
+    let plan = CredentialPlan::compile(method, entry.value).map_err(|error| error.under(&entry.pointer))?;
+    Ok(Some((method, plan)))
+}
+
+/// A phase's action: `steps[]`, a bare step, or nothing.
+fn action(config: &Node<'_>, phase: Phase) -> Result<Action, CompileError> {
+    let Some(node) = config.get("actions").and_then(|actions| actions.get(phase.as_str())) else {
+        return Ok(Action::default());
+    };
+    let nodes: Vec<Node<'_>> =
+        if node.get("type").is_some() { vec![node.clone()] } else { node.require("steps")?.items()?.collect() };
+    if nodes.len() > MAX_STEPS {
+        return Err(node.refuse(format!("has {} steps; at most {MAX_STEPS} are allowed", nodes.len())));
+    }
+    let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
+    for node in &nodes {
+        let step = step(node, config)?;
+        if let Some(name) = &step.name
+            && steps.iter().any(|earlier| earlier.name.as_ref() == Some(name))
+        {
+            return Err(node.refuse(format!("the name `{name}` is taken by an earlier step of this action")));
+        }
+        steps.push(step);
+    }
+    Ok(Action { steps })
+}
+
+fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
+    if let Some(member) = NOT_YET.iter().find_map(|key| node.get(key)) {
+        return Err(member.refuse("is not supported by this version: write the step without it"));
+    }
+    node.only(&[&STEP_MEMBERS[..], &NOT_YET[..]].concat())?;
+    let kind = kind(node, integration)?;
+    let reads = match &kind {
+        StepKind::Request(request) => request.method.reads(),
+        _ => true,
+    };
+    Ok(Step {
+        name: node.get("name").map(|name| step_name(&name)).transpose()?,
+        on_unknown: on_unknown(node, reads)?,
+        idempotency_header: idempotency_header(node)?,
+        allow_in_sandbox: node.get("allow_in_sandbox").map(|flag| flag.flag()).transpose()?.unwrap_or(false),
+        kind,
+    })
+}
+
+/// A name must not look like an index, since both are keys of `steps`.
+fn step_name(node: &Node<'_>) -> Result<String, CompileError> {
+    let name = node.text()?;
+    if name.is_empty() || name.len() > 64 || name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(node.refuse("must be 1 to 64 characters and not a number"));
+    }
+    Ok(name.to_owned())
+}
+
+fn on_unknown(node: &Node<'_>, reads: bool) -> Result<OnUnknown, CompileError> {
+    match node.get("on_unknown") {
+        None if reads => Ok(OnUnknown::Retry),
+        None => Ok(OnUnknown::Fail),
+        Some(word) => match word.word()? {
+            OnUnknown::Probe => Err(word.refuse("`probe` is not supported by this version; use `retry` or `fail`")),
+            chosen => Ok(chosen),
+        },
+    }
+}
+
+fn idempotency_header(node: &Node<'_>) -> Result<Option<String>, CompileError> {
+    let Some(key) = node.get("idempotency_key") else { return Ok(None) };
+    match key.value {
+        Value::Bool(true) => Ok(Some("idempotency-key".to_owned())),
+        Value::Bool(false) => Ok(None),
+        Value::String(name) => header_name(name).map(Some).map_err(|why| key.refuse(why)),
+        _ => Err(key.refuse("must be true or the name of the header that carries the key")),
+    }
+}
+
+fn kind(node: &Node<'_>, integration: &Node<'_>) -> Result<StepKind, CompileError> {
+    let word = node.require("type")?;
+    let config = node.get("config");
+    let needed = || config.clone().ok_or_else(|| node.refuse("`config` is missing"));
+    match word.text()? {
+        "request" => {
+            let empty = Value::Object(Map::new());
+            let config = config.unwrap_or_else(|| Node::new(&empty, &node.pointer));
+            if let Some(reference) = config.get("type") {
+                return Err(reference.refuse(
+                    "`unified` and `proxy` references are not supported by this version: write the request itself, \
+                     with `method` and `path`",
+                ));
+            }
+            Ok(StepKind::Request(Box::new(request::compile(&config, integration)?)))
+        }
+        "transform" => Ok(StepKind::Transform(expression_of(&needed()?)?.expression()?)),
+        "update_context" => match &config {
+            None => Ok(StepKind::UpdateContext(None)),
+            Some(config) if config.value.is_object() && config.get("expression").is_none() => {
+                config.only(&["expression"])?;
+                Ok(StepKind::UpdateContext(None))
+            }
+            Some(config) => Ok(StepKind::UpdateContext(Some(expression_of(config)?.expression()?))),
+        },
+        "set_context" => {
+            let config = needed()?;
+            config.object()?;
+            Ok(StepKind::SetContext(config.template()?))
+        }
+        "get_context" => get_context(&needed()?),
+        "form" => Err(word.refuse("a form needs a person, and nobody is there in this phase: remove the step")),
+        "unified" | "proxy" => Err(word.refuse("is not supported by this version: write a `request` step")),
+        other => Err(word.refuse(format!(
+            "`{other}` is not a type of step; known are: request, transform, update_context, set_context, get_context"
+        ))),
+    }
+}
+
+/// An expression given as the config itself, or as its `expression`.
+fn expression_of<'a>(config: &Node<'a>) -> Result<Node<'a>, CompileError> {
+    if config.value.is_string() {
+        return Ok(config.clone());
+    }
+    config.only(&["expression"])?;
+    config.require("expression")
+}
+
+/// A path, a list of paths, or an object with one of them as `path` or `paths`.
+fn get_context(config: &Node<'_>) -> Result<StepKind, CompileError> {
+    let node = match config.value {
+        Value::Object(_) => {
+            config.only(&["path", "paths"])?;
+            config.get("path").or_else(|| config.get("paths")).ok_or_else(|| config.refuse("`path` is missing"))?
+        }
+        _ => config.clone(),
+    };
+    if node.value.is_string() {
+        return Ok(StepKind::GetContext { paths: vec![node.text()?.to_owned()], list: false });
+    }
+    let paths = node.items()?.map(|path| path.text().map(str::to_owned)).collect::<Result<_, _>>()?;
+    Ok(StepKind::GetContext { paths, list: true })
+}

@@ -1,0 +1,182 @@
+//! The effective definition: an integration and an install's override in one document, named by its hash.
+//!
+//! A run pins the hash, so an edit never changes a run under way. The document holds all that a run needs: the
+//! integration's face, the merged config and the environment's variables. It also holds client secrets, so it leaves
+//! this process only sealed.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value, json};
+
+use super::error::CompileError;
+use super::model::{Install, Integration};
+use super::node::Node;
+use super::{DefinitionHash, IntegrationRef};
+
+/// What a run works with.
+#[derive(Clone, PartialEq)]
+pub struct Effective {
+    /// The integration's face.
+    pub integration: IntegrationRef,
+    /// The merged config, without the variables.
+    pub config: Map<String, Value>,
+    /// `override.environment_variables`.
+    pub environment_variables: Map<String, Value>,
+    /// `override.secret_environment_variables`: for definitions the same as the others, but never shown.
+    pub secret_environment_variables: Map<String, Value>,
+}
+
+impl fmt::Debug for Effective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effective").field("integration", &self.integration).finish_non_exhaustive()
+    }
+}
+
+impl Effective {
+    /// The integration alone: what an install without override runs.
+    #[must_use]
+    pub fn of(integration: &Integration) -> Self {
+        Self::layered(integration, &[])
+    }
+
+    /// The integration under an install's override.
+    #[must_use]
+    pub fn merge(integration: &Integration, install: &Install) -> Self {
+        Self::layered(integration, &[&install.overrides])
+    }
+
+    /// The integration under `layers`, the later ones on top.
+    #[must_use]
+    pub fn layered(integration: &Integration, layers: &[&Map<String, Value>]) -> Self {
+        let mut config = integration.config.clone();
+        for layer in layers {
+            overlay(&mut config, layer);
+        }
+        let mut take = |key| match config.shift_remove(key) {
+            Some(Value::Object(variables)) => variables,
+            _ => Map::new(),
+        };
+        let environment_variables = take("environment_variables");
+        let secret_environment_variables = take("secret_environment_variables");
+        Self { integration: integration.face(), config, environment_variables, secret_environment_variables }
+    }
+
+    /// The document as canonical JSON, to be sealed.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        canonical_json(&json!({
+            "integration": self.integration,
+            "config": self.config,
+            "environment_variables": self.environment_variables,
+            "secret_environment_variables": self.secret_environment_variables,
+        }))
+        .into_bytes()
+    }
+
+    /// Reads what [`Effective::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such a document.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CompileError> {
+        let document: Value = serde_json::from_slice(bytes)
+            .map_err(|error| CompileError::new("", format!("the stored definition is not JSON: {error}")))?;
+        let node = Node::new(&document, "");
+        let face = node.require("integration")?;
+        let integration = serde_json::from_value(face.value.clone())
+            .map_err(|error| face.refuse(format!("is not an integration's face: {error}")))?;
+        let object = |key| node.require(key).and_then(|member| member.object().cloned());
+        Ok(Self {
+            integration,
+            config: object("config")?,
+            environment_variables: object("environment_variables")?,
+            secret_environment_variables: object("secret_environment_variables")?,
+        })
+    }
+
+    /// SHA-256 of the canonical JSON.
+    #[must_use]
+    pub fn hash(&self) -> DefinitionHash {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, &self.to_bytes()).as_ref());
+        DefinitionHash(hash)
+    }
+}
+
+/// Lays `over` on `base`: objects merge deeply, everything else replaces, an explicit null deletes the inherited key.
+/// A subtree that has no counterpart in `base` is taken as it is, nulls included.
+fn overlay(base: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (key, value) in over {
+        match (base.get_mut(key), value) {
+            (_, Value::Null) => {
+                base.shift_remove(key);
+            }
+            (Some(Value::Object(inherited)), Value::Object(over)) => overlay(inherited, over),
+            _ => {
+                base.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Compact JSON with sorted keys: equal documents give equal bytes, whatever order their authors chose.
+#[must_use]
+pub fn canonical_json(value: &Value) -> String {
+    let mut sorted = value.clone();
+    sorted.sort_all_objects();
+    sorted.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn merged(config: &Value, overrides: &Value) -> Effective {
+        let document = json!({ "id": Uuid::nil(), "name": "acme", "config": config });
+        let integration = Integration::parse(&document).unwrap();
+        Effective::layered(&integration, &[overrides.as_object().unwrap()])
+    }
+
+    #[test]
+    fn objects_merge_deeply_arrays_and_scalars_replace_and_null_deletes() {
+        let effective = merged(
+            &json!({ "headers": { "a": "1", "b": "2" }, "list": [1, 2], "n": 1, "gone": { "x": 1 } }),
+            &json!({ "headers": { "b": "3", "c": "4" }, "list": [3], "n": 2, "gone": null, "new": { "x": null } }),
+        );
+        let expected =
+            json!({ "headers": { "a": "1", "b": "3", "c": "4" }, "list": [3], "n": 2, "new": { "x": null } });
+        assert_eq!(Value::Object(effective.config), expected);
+    }
+
+    #[test]
+    fn variables_leave_the_config_and_debug_output_shows_no_secret() {
+        let effective = merged(
+            &json!({}),
+            &json!({ "environment_variables": { "A": "clear" }, "secret_environment_variables": { "B": "hush" } }),
+        );
+        assert!(effective.config.is_empty());
+        assert_eq!(effective.environment_variables["A"], "clear");
+        assert_eq!(effective.secret_environment_variables["B"], "hush");
+        assert!(!format!("{effective:?}").contains("hush"));
+    }
+
+    #[test]
+    fn the_hash_depends_on_the_content_and_not_on_the_order_of_keys() {
+        let one = merged(&json!({ "a": 1, "b": { "c": 2, "d": 3 } }), &json!({}));
+        let two = merged(&json!({ "b": { "d": 3, "c": 2 }, "a": 1 }), &json!({}));
+        let other = merged(&json!({ "a": 1, "b": { "c": 2, "d": 4 } }), &json!({}));
+        assert_eq!(one.hash(), two.hash());
+        assert_ne!(one.hash(), other.hash());
+    }
+
+    #[test]
+    fn what_is_stored_reads_back_to_the_same_definition() {
+        let effective =
+            merged(&json!({ "n": 9_007_199_254_740_993_u64 }), &json!({ "environment_variables": { "A": 1 } }));
+        let read = Effective::from_bytes(&effective.to_bytes()).unwrap();
+        assert_eq!(read, effective);
+        assert_eq!(read.hash(), effective.hash());
+        assert_eq!(Effective::from_bytes(b"{}").unwrap_err().message, "`integration` is missing");
+    }
+}

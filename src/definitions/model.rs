@@ -1,0 +1,149 @@
+//! The two documents of a definition as their authors write them.
+//!
+//! An [`Integration`] is the document of the model system's API: what came from there loads unchanged, and members
+//! that mean nothing here (team, sharing, timestamps) are dropped with a clear conscience, since they describe the
+//! row there. An [`Install`] says that an environment uses an integration, and with which override.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::IntegrationRef;
+use super::error::CompileError;
+use super::node::{Node, join};
+
+/// The definition of a third-party service.
+#[derive(Clone, PartialEq)]
+pub struct Integration {
+    /// Its id, written out by its author.
+    pub id: Uuid,
+    /// Its name, `[a-z0-9_-]{1,64}`.
+    pub name: String,
+    /// Its display name: `label`, else `config.label`, else the name.
+    pub label: String,
+    /// What kind of service it is.
+    pub category: Option<String>,
+    /// Whether it is offered as unfinished.
+    pub is_beta: bool,
+    /// All the rest: base URL, credentials, actions.
+    pub config: Map<String, Value>,
+}
+
+impl fmt::Debug for Integration {
+    // The config holds client secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Integration").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Integration {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// The first member that is missing or has a value that is not allowed. The config's content is not looked at:
+    /// that is `Plan::compile`.
+    pub fn parse(document: &Value) -> Result<Self, CompileError> {
+        let node = Node::new(document, "");
+        let name = name(&node.require("name")?)?;
+        let config = node.require("config")?;
+        let label = node.get("label").or_else(|| config.get("label")).map(|label| label.text()).transpose()?;
+        Ok(Self {
+            id: id(&node.require("id")?)?,
+            label: label.unwrap_or(&name).to_owned(),
+            name,
+            category: node.get("category").map(|category| category.text().map(str::to_owned)).transpose()?,
+            is_beta: node.get("is_beta").map(|flag| flag.flag()).transpose()?.unwrap_or(false),
+            config: config.object()?.clone(),
+        })
+    }
+
+    /// What the outside sees of it.
+    #[must_use]
+    pub fn face(&self) -> IntegrationRef {
+        IntegrationRef { id: self.id, name: self.name.clone(), label: self.label.clone() }
+    }
+}
+
+/// An environment's use of an integration.
+#[derive(Clone, PartialEq)]
+pub struct Install {
+    /// Its id: the `environment_integration_id` of import requests.
+    pub id: Uuid,
+    /// The environment that owns it.
+    pub environment_id: Uuid,
+    /// The integration's name.
+    pub integration: String,
+    /// Whether imports are accepted.
+    pub is_enabled: bool,
+    /// Laid over the integration's config; also `environment_variables` and `secret_environment_variables`.
+    pub overrides: Map<String, Value>,
+}
+
+impl fmt::Debug for Install {
+    // The override holds client secrets and secret environment variables.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Install")
+            .field("id", &self.id)
+            .field("environment_id", &self.environment_id)
+            .field("integration", &self.integration)
+            .field("is_enabled", &self.is_enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One installs document: an environment and what it uses.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Installs {
+    pub(super) environment: (Uuid, String),
+    pub(super) installs: Vec<Install>,
+}
+
+impl Installs {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// The first member that is missing, unknown or has a value that is not allowed.
+    pub(super) fn parse(document: &Value) -> Result<Self, CompileError> {
+        let node = Node::new(document, "");
+        node.only(&["environment", "installs"])?;
+        let environment = node.require("environment")?;
+        environment.only(&["id", "name"])?;
+        let environment = (id(&environment.require("id")?)?, environment.require("name")?.text()?.to_owned());
+        let installs = node.require("installs")?;
+        let installs =
+            installs.items()?.map(|install| parse_install(&install, environment.0)).collect::<Result<_, _>>()?;
+        Ok(Self { environment, installs })
+    }
+}
+
+fn parse_install(node: &Node<'_>, environment_id: Uuid) -> Result<Install, CompileError> {
+    node.only(&["id", "integration", "is_enabled", "override"])?;
+    let overrides = node.get("override").map(|overrides| overrides.object().cloned()).transpose()?.unwrap_or_default();
+    for key in ["environment_variables", "secret_environment_variables"] {
+        if overrides.get(key).is_some_and(|variables| !variables.is_object()) {
+            let pointer = join(&join(&node.pointer, "override"), key);
+            return Err(CompileError::new(pointer, "must be an object of names and values"));
+        }
+    }
+    Ok(Install {
+        id: id(&node.require("id")?)?,
+        environment_id,
+        integration: name(&node.require("integration")?)?,
+        is_enabled: node.get("is_enabled").map(|flag| flag.flag()).transpose()?.unwrap_or(true),
+        overrides,
+    })
+}
+
+fn id(node: &Node<'_>) -> Result<Uuid, CompileError> {
+    node.text()?.parse().map_err(|_| node.refuse("must be a UUID, written out"))
+}
+
+fn name(node: &Node<'_>) -> Result<String, CompileError> {
+    let name = node.text()?;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
+        return Err(node.refuse("must be 1 to 64 characters of a-z, 0-9, `_` and `-`"));
+    }
+    Ok(name.to_owned())
+}

@@ -1,0 +1,304 @@
+//! A compiled definition: what the stepper walks through. Made once for a definition and shared by its runs.
+//!
+//! Nothing in here is a secret's home, but templates may hold literals that are (a key written into a header), so the
+//! types show nothing of them in `Debug` output.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{CredentialPlan, IntegrationRef};
+use crate::expression::{Expression, Template, Text};
+use crate::lifecycle::{AuthenticationMethod, Phase, words};
+
+/// A definition that can be run.
+pub struct Plan {
+    /// The integration's face.
+    pub integration: IntegrationRef,
+    /// What runs after the credentials are stored. Without steps when the definition has none.
+    pub post_install: Action,
+    /// What proves that the connection works. Without steps when the definition has none.
+    pub validation: Action,
+    /// How each method that the definition offers brings its credential.
+    pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
+    /// The environment's variables, the secret ones merged in.
+    pub environment_variables: Map<String, Value>,
+    /// The values of the secret ones: nothing that leaves the process may show them.
+    pub secret_environment_variables: Map<String, Value>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("integration", &self.integration)
+            .field("post_install", &self.post_install)
+            .field("validation", &self.validation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    /// The action of a phase.
+    #[must_use]
+    pub const fn action(&self, phase: Phase) -> &Action {
+        match phase {
+            Phase::PostInstall => &self.post_install,
+            Phase::Validation => &self.validation,
+        }
+    }
+
+    /// How accounts of `method` bring their credential, when the definition offers that method.
+    #[must_use]
+    pub fn credential(&self, method: AuthenticationMethod) -> Option<&CredentialPlan> {
+        self.credentials.iter().find(|(offered, _)| *offered == method).map(|(_, plan)| plan)
+    }
+}
+
+/// A named list of steps.
+#[derive(Debug, Default)]
+pub struct Action {
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an action.
+pub struct Step {
+    /// What later steps call it, beside its index.
+    pub name: Option<String>,
+    /// What it does.
+    pub kind: StepKind,
+    /// How to go on when its answer is lost.
+    pub on_unknown: OnUnknown,
+    /// The header that carries its idempotency key, when the provider honours one. Lower case.
+    pub idempotency_header: Option<String>,
+    /// Whether a sandbox account may perform it although it writes.
+    pub allow_in_sandbox: bool,
+}
+
+impl Step {
+    /// Whether doing it twice does no harm: a request whose answer is lost may simply be made again.
+    #[must_use]
+    pub fn retry_safe(&self) -> bool {
+        self.on_unknown == OnUnknown::Retry || self.idempotency_header.is_some()
+    }
+
+    /// Whether an intent has to be durable before it is performed.
+    #[must_use]
+    pub fn needs_intent(&self) -> bool {
+        matches!(self.kind, StepKind::Request(_)) && self.on_unknown != OnUnknown::Retry
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("name", &self.name)
+            .field("type", &self.kind.word())
+            .field("on_unknown", &self.on_unknown)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a step does.
+pub enum StepKind {
+    /// Asks the provider.
+    Request(Box<RequestPlan>),
+    /// Computes a value.
+    Transform(Expression),
+    /// Merges an expression's object, or the previous result, into the account's context.
+    UpdateContext(Option<Expression>),
+    /// Merges a fixed object with placeholders into the account's context.
+    SetContext(Template),
+    /// Reads paths of the context: one value, or (for a list of paths) an array.
+    GetContext {
+        /// Dotted paths.
+        paths: Vec<String>,
+        /// Whether the definition gave a list.
+        list: bool,
+    },
+}
+
+impl StepKind {
+    /// The step's `type` in the document.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Transform(_) => "transform",
+            Self::UpdateContext(_) => "update_context",
+            Self::SetContext(_) => "set_context",
+            Self::GetContext { .. } => "get_context",
+        }
+    }
+}
+
+words! {
+    /// What follows when the answer to a request with side effects is lost.
+    OnUnknown {
+        /// Make the request again.
+        Retry = "retry",
+        /// Let a read step decide. Not supported yet.
+        Probe = "probe",
+        /// Fail the phase with `outcome_unknown`.
+        Fail = "fail",
+    }
+}
+
+words! {
+    /// The verbs that a definition may use.
+    Method {
+        /// Reads.
+        Get = "GET",
+        /// Reads the headers.
+        Head = "HEAD",
+        /// Writes.
+        Post = "POST",
+        /// Writes.
+        Put = "PUT",
+        /// Writes.
+        Patch = "PATCH",
+        /// Writes.
+        Delete = "DELETE",
+    }
+}
+
+impl Method {
+    /// Whether it promises to change nothing.
+    #[must_use]
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Get | Self::Head)
+    }
+
+    /// Whether it carries a body.
+    #[must_use]
+    pub const fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
+}
+
+words! {
+    /// How arrays are written in a query.
+    QueryArrayFormat {
+        /// `ids=1,2`
+        Comma = "comma",
+        /// `ids[]=1&ids[]=2`
+        Brackets = "brackets",
+        /// `ids[0]=1&ids[1]=2`
+        Indices = "indices",
+        /// `ids=1&ids=2`
+        Repeat = "repeat",
+    }
+}
+
+/// A request as the definition describes it, integration and step merged.
+pub struct RequestPlan {
+    /// The verb.
+    pub method: Method,
+    /// Where it goes.
+    pub target: Target,
+    /// The headers, each name once.
+    pub headers: Vec<Header>,
+    /// The query beside what the path holds.
+    pub query: Vec<Parameter>,
+    /// How arrays in the query are written.
+    pub array_format: QueryArrayFormat,
+    /// What is sent.
+    pub body: Option<Body>,
+    /// How it authenticates.
+    pub authorization: Authorization,
+    /// Which part of the answer is the step's result.
+    pub response_path: Option<ResponsePath>,
+    /// What tells errors from successes beyond the status code.
+    pub error_expression: Option<Expression>,
+}
+
+/// Where a request goes, in parts that are encoded each in its own way.
+pub struct Target {
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// Host and port.
+    pub authority: Text,
+    /// How many labels the host has to have once it is rendered, so that a value cannot bring more than one; `None`
+    /// where the operator, not the account, decides about the host.
+    pub labels: Option<usize>,
+    /// Path templates, to be joined with exactly one slash.
+    pub path: Vec<Text>,
+    /// What follows the `?` of the path.
+    pub query: Option<Text>,
+}
+
+/// A header: a value, or the removal of what would otherwise be added.
+pub struct Header {
+    /// The name, lower case.
+    pub name: String,
+    /// The value; `None` removes.
+    pub value: Option<Text>,
+}
+
+/// A query parameter, of any shape.
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Template,
+    /// The placeholders in it, as written: one that is left in the result was not resolved.
+    pub placeholders: Vec<String>,
+}
+
+/// A request's body.
+pub struct Body {
+    /// How it is written.
+    pub format: BodyFormat,
+    /// Its value.
+    pub value: Template,
+}
+
+words! {
+    /// How a body is written.
+    BodyFormat {
+        /// `application/json`
+        Json = "json",
+        /// `application/x-www-form-urlencoded`, objects and arrays with brackets.
+        Form = "form",
+    }
+}
+
+/// How a request authenticates.
+pub enum Authorization {
+    /// Not at all (`no_auth`).
+    None,
+    /// `Authorization: Bearer …`
+    Bearer(Text),
+    /// A header of the definition's choice.
+    Header {
+        /// The name, lower case.
+        name: String,
+        /// The value.
+        value: Text,
+    },
+    /// HTTP Basic.
+    Basic {
+        /// The user's name.
+        username: Text,
+        /// The password.
+        password: Text,
+    },
+    /// An expression that gives headers.
+    Expression(Expression),
+    /// The definition says nothing: a bearer token for the OAuth family; the `api_key` as a bearer token where the
+    /// context has one; and neither where the definition sets `Authorization` itself.
+    Default {
+        /// The OAuth family's token.
+        token: Text,
+        /// The API key.
+        api_key: Text,
+    },
+}
+
+/// A path into an answer, evaluated as JSONata with the answer's body as its input.
+pub struct ResponsePath {
+    /// For bodies that are objects, which are the scope's root.
+    pub object: Expression,
+    /// For arrays: the same source wrapped, with the body under `data`.
+    pub array: Expression,
+}
