@@ -9,7 +9,7 @@ use tidewaiter::clock::rfc3339;
 
 use crate::ledger::{Entry, Expect, Ledger};
 use crate::malformed;
-use crate::markers::{Marker, canary, token};
+use crate::markers::{Marker, canary, tokens};
 use crate::rng::Rng;
 
 /// The install of every good line (tests/fixtures/installs).
@@ -102,6 +102,7 @@ fn earlier<'a>(rng: &mut Rng, originals: &'a [Message]) -> &'a Message {
 fn original(rng: &mut Rng, line: usize, base_ms: i64) -> Message {
     let marker = if rng.below(100) < 90 { Marker::Good } else { *rng.pick(&Marker::TROUBLED) };
     let tenant = format!("tenant-{line:06}-{:06x}", rng.next() >> 40);
+    let (access, refresh) = tokens(marker, rng);
     let region = *rng.pick(&["wnam", "enam", "apac", "eu"]);
     let body = json!({
         "tenant_id": tenant,
@@ -111,8 +112,8 @@ fn original(rng: &mut Rng, line: usize, base_ms: i64) -> Message {
         "context": {
             "subdomain": format!("acme-{line}"),
             "oauth": { "token": {
-                "access_token": token(marker, rng),
-                "refresh_token": token(marker, rng),
+                "access_token": access,
+                "refresh_token": refresh,
                 "expires_in": 86_400,
             } },
         },

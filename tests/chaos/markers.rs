@@ -1,7 +1,7 @@
 //! The tokens that the stub upstream understands, and the canaries in them.
 //!
-//! A token is `<marker>.<canary>`: the marker tells the stub how to answer, the canary is never seen twice, so that
-//! a token that leaks anywhere is found and traced to its line.
+//! A token is `<marker>.<canary>`: the marker is a word by which `app::stub` is steered, the canary is in no other
+//! token, and one that turns up where no secret may be is a leak.
 
 use tidewaiter::lifecycle::Status;
 
@@ -26,14 +26,14 @@ impl Marker {
     /// Those that are not simply good.
     pub const TROUBLED: [Self; 4] = [Self::BadPostInstall, Self::NoScope, Self::Revoked, Self::Flaky];
 
-    /// The word in the token.
-    pub const fn word(self) -> &'static str {
+    /// The words in the access token and in the refresh token.
+    const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Good => "good",
-            Self::BadPostInstall => "bad-post-install",
-            Self::NoScope => "no-scope",
-            Self::Revoked => "revoked",
-            Self::Flaky => "flaky2",
+            Self::Good => ("good", "good"),
+            Self::BadPostInstall => ("bad-post-install", "good"),
+            Self::NoScope => ("no-scope", "good"),
+            Self::Revoked => ("expired", "revoked"),
+            Self::Flaky => ("flaky2", "good"),
         }
     }
 
@@ -51,9 +51,10 @@ impl Marker {
 /// What every canary begins with; 24 hexadecimal digits follow.
 pub const CANARY: &str = "cnry";
 
-/// A token with a canary of its own.
-pub fn token(marker: Marker, rng: &mut Rng) -> String {
-    format!("{}.{}", marker.word(), canary(rng))
+/// An access token and a refresh token, each with a canary of its own.
+pub fn tokens(marker: Marker, rng: &mut Rng) -> (String, String) {
+    let (access, refresh) = marker.words();
+    (format!("{access}.{}", canary(rng)), format!("{refresh}.{}", canary(rng)))
 }
 
 /// A new canary.
