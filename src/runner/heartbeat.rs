@@ -19,7 +19,7 @@ pub const BEAT: Duration = Duration::from_secs(3);
 pub const DEAD_AFTER: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(runner: Runner, standing: watch::Sender<Standing>) {
-    let stop = runner.tasks.stop();
+    let stop = runner.upkeep.stop();
     let mut unbroken_since: Option<Instant> = None;
     let mut last_beat: Option<Instant> = None;
     let mut pauses = Reconnect::default();

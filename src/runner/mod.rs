@@ -49,16 +49,19 @@ pub struct Runner {
     pub upstream: Arc<dyn Upstream>,
     /// How long and how often.
     pub budgets: Budgets,
-    /// The process's tasks.
+    /// What is stopped first.
     pub tasks: Tasks,
+    /// What outlasts it.
+    pub upkeep: Tasks,
 }
 
 impl Runner {
     /// Starts claiming, performing and beating. The watch tells this worker's place among the live ones.
+    #[must_use]
     pub fn start(self, started: mpsc::UnboundedReceiver<Started>) -> watch::Receiver<Standing> {
         let (standing, place) = watch::channel(Standing { rank: 0, live: 1 });
         let tasks = self.tasks.clone();
-        tasks.spawn("runner.heartbeat", heartbeat::run(self.clone(), standing));
+        self.upkeep.spawn("runner.heartbeat", heartbeat::run(self.clone(), standing));
         tasks.spawn("runner.claim", claims::run(self.clone(), place.clone()));
         tasks.spawn("runner.start", claims::start_accepted(self, started));
         place

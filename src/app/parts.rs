@@ -1,0 +1,176 @@
+//! What the worker and the one-shot verbs have in common: store, keys, definitions, the front door.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::StartError;
+use crate::accounts::{Accounts, Catalog, FairKeys, FastLane, PlanError, Vault};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{DatabaseKind, Settings};
+use crate::definitions;
+use crate::intake::Intake;
+use crate::reconnect::Reconnect;
+use crate::seal::{Fingerprint, KeyProblem, Sealer, create_key_file};
+use crate::store::postgres::Postgres;
+use crate::store::sqlite::Sqlite;
+use crate::store::{Patience, Store, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// The setting that holds the fingerprints' key.
+const FINGERPRINT_KEY: &str = "fingerprint_key";
+
+/// How long a front door waits for the database before it says that it does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The parts of one process.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Changes accounts.
+    pub accounts: Accounts,
+    /// The front door.
+    pub intake: Intake,
+}
+
+/// Opens the store. With SQLite the file is made and migrated; with PostgreSQL nothing is waited for.
+///
+/// # Errors
+/// When the SQLite file cannot be used, or the URL names none.
+pub async fn open_store(settings: &Settings, tasks: &Tasks) -> Result<Arc<dyn Store>, StartError> {
+    match settings.database.kind() {
+        DatabaseKind::Sqlite => {
+            let file = settings.database.sqlite_path().ok_or_else(|| {
+                StartError::BadInput("`database.url` names no SQLite file; a database in memory is not supported".into())
+            })?;
+            let store = Sqlite::open(&file, tasks).await.map_err(|error| {
+                StartError::Unavailable(format!("the database {} cannot be opened: {error}", file.display()))
+            })?;
+            Ok(Arc::new(store))
+        }
+        DatabaseKind::Postgres => {
+            let store = Postgres::connect(settings.database.expose(), tasks)
+                .map_err(|error| StartError::BadInput(error.to_string()))?;
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+/// Waits until the store answers and has this version's schema; says what it is waiting for.
+///
+/// # Errors
+/// When the schema is another one; `Ok(false)` when `stop` came first.
+pub async fn wait_for_store(store: &Arc<dyn Store>, stop: &CancellationToken) -> Result<bool, StartError> {
+    let mut pauses = Reconnect::default();
+    let mut told = false;
+    loop {
+        match store.check().await {
+            Ok(()) => {
+                if told {
+                    tracing::info!("the database answers");
+                }
+                return Ok(true);
+            }
+            Err(StoreError::Unavailable(why)) => {
+                if !told {
+                    tracing::warn!(error = %why, "the database does not answer; trying again until it does");
+                    told = true;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if tokio::time::timeout(pauses.pause(), stop.cancelled()).await.is_ok() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Makes the parts on a store that answers: reads the keys, applies the definitions' files if that is wanted.
+///
+/// # Errors
+/// When the key file or a definition cannot be used, or the store does not answer any more.
+pub async fn open_parts(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    lane: Option<Arc<FastLane>>,
+    metrics: Metrics,
+) -> Result<Parts, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let vault = open_vault(settings, clock.as_ref())?;
+    let catalog = Arc::new(Catalog::new(Arc::clone(&store), vault.clone()));
+    let fingerprint = Arc::new(fingerprint(&store, &vault, clock.as_ref()).await?);
+    catalog.refresh().await?;
+    let accounts = Accounts {
+        store,
+        vault,
+        clock,
+        catalog,
+        fair: Arc::new(FairKeys::default()),
+        lane,
+        committed: Arc::new(Notify::new()),
+        settled: Arc::new(Notify::new()),
+        metrics,
+        max_context_bytes: settings.events.max_context_bytes,
+    };
+    let regions = settings.worker.regions.clone().into();
+    let intake = Intake { accounts: accounts.clone(), fingerprint, regions, patience: Patience::For(PATIENCE) };
+    Ok(Parts { accounts, intake })
+}
+
+impl Parts {
+    /// Reads the definitions' files and puts what differs into the store; answers how many rows changed.
+    ///
+    /// # Errors
+    /// A file that cannot be used ([`StartError::BadInput`]), or a store that does not take them.
+    pub async fn apply_definitions(&self, settings: &Settings) -> Result<u64, StartError> {
+        let directories = &settings.definitions;
+        let set = definitions::load(&directories.integrations_dir, &directories.installs_dir)
+            .map_err(|error| StartError::BadInput(error.to_string()))?;
+        self.accounts.catalog.apply(&set).await.map_err(|error| match error {
+            PlanError::Store(error) => error.into(),
+            other => StartError::BadInput(other.to_string()),
+        })
+    }
+}
+
+fn open_vault(settings: &Settings, clock: &dyn Clock) -> Result<Vault, StartError> {
+    let file = settings.key_file()?;
+    let made_here = settings.seal_key_file.is_none();
+    let sealer = match Sealer::from_key_file(&file) {
+        Err(KeyProblem::Missing { .. }) if made_here => make_key_file(&file, clock)?,
+        other => other.map_err(|problem| StartError::BadInput(problem.to_string()))?,
+    };
+    Ok(Vault::new(Arc::new(sealer)))
+}
+
+/// The embedded default: a key beside the database.
+fn make_key_file(file: &Path, clock: &dyn Clock) -> Result<Sealer, StartError> {
+    let refused = |problem: KeyProblem| StartError::BadInput(problem.to_string());
+    match create_key_file(file, clock) {
+        // Another process of this installation was faster.
+        Ok(()) | Err(KeyProblem::Exists { .. }) => {}
+        Err(problem) => return Err(refused(problem)),
+    }
+    tracing::warn!(
+        file = %file.display(),
+        "a key was made for sealing secrets; without this file the database's secrets cannot be opened: back it up"
+    );
+    Sealer::from_key_file(file).map_err(refused)
+}
+
+/// The fingerprints' key: random, sealed, the same for every process on this database.
+async fn fingerprint(store: &Arc<dyn Store>, vault: &Vault, clock: &dyn Clock) -> Result<Fingerprint, StartError> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        StartError::BadInput(format!("the database was sealed with other keys than those of `seal.key_file`: {error}"))
+    };
+    let mut fresh = [0_u8; 32];
+    clock.fill(&mut fresh);
+    let sealed = vault.seal_setting(FINGERPRINT_KEY, &fresh).map_err(|error| unusable(&error))?;
+    let stored = store.setting(FINGERPRINT_KEY, sealed).await?;
+    let key = vault.open_setting(FINGERPRINT_KEY, &stored).map_err(|error| unusable(&error))?;
+    let key: [u8; 32] = key.try_into().map_err(|_| unusable(&"its length is wrong"))?;
+    Ok(Fingerprint::new(&key))
+}
