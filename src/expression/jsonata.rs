@@ -99,15 +99,7 @@ impl Expression {
     pub fn evaluate(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
         let compiled = &*self.0;
         let seed = scope.seed() ^ compiled.salt;
-        let options = Options::new()
-            .timeout(limits::TIME)
-            .max_depth(limits::DEPTH)
-            .max_steps(limits::STEPS)
-            .max_array_length(limits::ARRAY_ITEMS)
-            .max_string_length(limits::STRING_BYTES)
-            .max_result_size(limits::RESULT_BYTES)
-            .now(scope.now_ms())
-            .seed(seed);
+        let options = options(scope.now_ms(), seed);
         let with_uuid = compiled.makes_uuids.then(|| compiled.functions.clone().function("uuid", uuid(seed)));
         let bindings = with_uuid.as_ref().unwrap_or(&compiled.functions);
         let evaluated =
@@ -121,6 +113,19 @@ impl Expression {
             )),
         }
     }
+}
+
+/// The engine's guards, and the run's clock and seed.
+fn options(now_ms: i64, seed: u64) -> Options {
+    Options::new()
+        .timeout(limits::TIME)
+        .max_depth(limits::DEPTH)
+        .max_steps(limits::STEPS)
+        .max_array_length(limits::ARRAY_ITEMS)
+        .max_string_length(limits::STRING_BYTES)
+        .max_result_size(limits::RESULT_BYTES)
+        .now(now_ms)
+        .seed(seed)
 }
 
 /// What a source refers to, by name. A local variable of the same name counts too, which costs little and harms nothing.

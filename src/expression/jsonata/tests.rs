@@ -112,6 +112,15 @@ fn hostile_expressions_end_at_a_limit_within_a_second() {
 }
 
 #[test]
+fn recursion_ends_at_the_depth_and_loops_have_a_budget_of_steps() {
+    assert_eq!(fails("($f := function($x) { 1 + $f($x) }; $f(1))", json!({})).code, "D1011");
+    // Which of steps and time ends a loop depends on the machine, so the budget itself is looked at.
+    assert_eq!(options(0, 0).max_steps, Some(limits::STEPS));
+    assert_eq!(fails("$pad('x', 9000000)", json!({})).code, "U1001");
+    assert_eq!(fails("[1..30000]", json!({})).code, "U1001");
+}
+
+#[test]
 fn a_source_over_sixteen_kibibytes_is_refused() {
     let source = |bytes: usize| format!("1{}", " ".repeat(bytes - 1));
     assert!(Expression::compile(&source(limits::SOURCE_BYTES)).is_ok());
