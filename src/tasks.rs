@@ -1,7 +1,7 @@
 //! The one door to background tasks.
 //!
 //! A task that is started here is waited for at shutdown, and cannot vanish unseen: a panic, or the end of a task
-//! that should run as long as the process, is logged with the task's name and raises [`Tasks::failed`].
+//! that should run as long as the process, is logged with the task's name. A lasting task that ends raises [`Tasks::failed`].
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Tasks {
         self.stop.clone()
     }
 
-    /// Cancelled when a task panicked or a lasting one ended by itself; the process should then stop.
+    /// Cancelled when a lasting task panicked or ended by itself; the process should then stop.
     #[must_use]
     pub fn failed(&self) -> CancellationToken {
         self.failed.clone()
@@ -43,7 +43,7 @@ impl Tasks {
         self.start(name, true, task)
     }
 
-    /// Starts a task that may end when its work is done.
+    /// Starts a task that may end when its work is done. Its panic is logged and takes nothing else down.
     pub fn spawn_job(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         self.start(name, false, task)
     }
@@ -56,6 +56,8 @@ impl Tasks {
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             if ended.is_err() {
                 tracing::error!(task = name, "a task panicked");
+            }
+            if lasting && ended.is_err() {
                 failed.cancel();
             } else if lasting && !stop.is_cancelled() {
                 tracing::error!(task = name, "a task ended although it should last");
@@ -78,9 +80,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_seen_and_does_not_hold_up_the_shutdown() {
+    async fn a_panic_of_a_lasting_task_is_seen_and_does_not_hold_up_the_shutdown() {
         let tasks = Tasks::new();
-        tasks.spawn_job("panics", async { panic!("on purpose") });
+        tasks.spawn("panics", async { panic!("on purpose") });
         tasks.failed().cancelled().await;
         assert!(tasks.shut_down(Duration::from_secs(5)).await);
     }
@@ -93,9 +95,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_ends_and_a_task_that_stops_when_asked_are_no_failure() {
+    async fn a_job_that_ends_or_panics_and_a_task_that_stops_when_asked_are_no_failure() {
         let tasks = Tasks::new();
         tasks.spawn_job("job", async {});
+        tasks.spawn_job("panics", async { panic!("on purpose") });
         let stop = tasks.stop();
         tasks.spawn("lasting", async move { stop.cancelled().await });
         assert!(tasks.shut_down(Duration::from_secs(5)).await);

@@ -75,7 +75,10 @@ impl Accounts {
         paths: &secrets::SecretPaths,
     ) -> Result<Advanced, AdvanceError> {
         loop {
-            let Some(transition) = judge(held, ended.ending) else { return Ok(Advanced::Lost) };
+            let transition = match judge(held, ended.ending) {
+                Verdict::Ends(transition) => transition,
+                Verdict::Superseded => return Ok(Advanced::Lost),
+            };
             let commit = self.commit_of(held, ended, transition, paths)?;
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
@@ -193,22 +196,29 @@ fn cause_of(held: &Held, ending: Ending) -> CauseTrigger {
     }
 }
 
-/// The transition of an ending; `None` when the account no longer waits for this run.
-fn judge(held: &Held, ending: Ending) -> Option<Option<Transition>> {
+/// What an ending does.
+enum Verdict {
+    /// The run is finished, with a transition or without one.
+    Ends(Option<Transition>),
+    /// The account no longer waits for this run.
+    Superseded,
+}
+
+fn judge(held: &Held, ending: Ending) -> Verdict {
     let run = held.run.id;
     let snapshot = match held.account.status {
         Some(status) => Snapshot::Present { status, unfinished_run: Some(run) },
         None => Snapshot::Deleted,
     };
     match decide(&snapshot, &Trigger::RunEnded { run, ending }) {
-        Ok(decision) => Some(decision.transition),
+        Ok(decision) => Verdict::Ends(decision.transition),
         Err(Rejection::Illegal { status, trigger }) => {
             tracing::error!(account.id = %held.account.id, run.id = %run, %status, trigger, "a run ended in a way its account's status cannot have; the run is finished, the account left as it is");
-            Some(None)
+            Verdict::Ends(None)
         }
         Err(rejection) => {
             tracing::info!(account.id = %held.account.id, run.id = %run, "{rejection}");
-            None
+            Verdict::Superseded
         }
     }
 }

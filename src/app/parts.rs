@@ -15,7 +15,6 @@ use crate::definitions;
 use crate::intake::Intake;
 use crate::reconnect::Reconnect;
 use crate::seal::{Fingerprint, KeyProblem, Sealer, create_key_file};
-use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Patience, Store, StoreError};
 use crate::tasks::Tasks;
@@ -44,18 +43,16 @@ pub async fn open_store(settings: &Settings, tasks: &Tasks) -> Result<Arc<dyn St
     match settings.database.kind() {
         DatabaseKind::Sqlite => {
             let file = settings.database.sqlite_path().ok_or_else(|| {
-                StartError::BadInput("`database.url` names no SQLite file; a database in memory is not supported".into())
+                StartError::BadInput(
+                    "`database.url` names no SQLite file; a database in memory is not supported".into(),
+                )
             })?;
             let store = Sqlite::open(&file, tasks).await.map_err(|error| {
                 StartError::Unavailable(format!("the database {} cannot be opened: {error}", file.display()))
             })?;
             Ok(Arc::new(store))
         }
-        DatabaseKind::Postgres => {
-            let store = Postgres::connect(settings.database.expose(), tasks)
-                .map_err(|error| StartError::BadInput(error.to_string()))?;
-            Ok(Arc::new(store))
-        }
+        DatabaseKind::Postgres => Err(StartError::BadInput("not here".into())),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::store::sqlite::FileLock;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use crate::upstream::{AddressPolicy, ClientOptions, HttpUpstream, PolicyOptions};
+use crate::upstream::{ClientOptions, HttpUpstream, PolicyOptions};
 
 /// Of the drain time, this much is kept for writing down where runs stand.
 const WRITING: Duration = Duration::from_secs(3);
@@ -60,11 +60,11 @@ struct Stages {
 pub async fn run(settings: &Settings, metrics: Metrics) -> Result<(), StartError> {
     let stop = signals();
     let Some(worker) = Worker::start(settings, metrics, &stop).await? else { return Ok(()) };
-    let failed = worker.stages.upkeep.failed();
+    let (work_failed, upkeep_failed) = (worker.stages.work.failed(), worker.stages.upkeep.failed());
     tokio::select! {
         () = stop.cancelled() => tracing::info!("stopping: runs are brought to a safe point first"),
-        () = worker.stages.work.failed().cancelled() => tracing::error!("stopping: a task of this worker failed"),
-        () = failed.cancelled() => tracing::error!("stopping: a task of this worker failed"),
+        () = work_failed.cancelled() => tracing::error!("stopping: a task of this worker failed"),
+        () = upkeep_failed.cancelled() => tracing::error!("stopping: a task of this worker failed"),
     }
     worker.stop().await;
     Ok(())
@@ -140,7 +140,7 @@ impl Worker {
         }
         let worker = Self { parts, api: None, stages, store, lane, drain: settings.limits.drain, _lock: lock };
         let worker = worker.set_up(settings, metrics, sink, upstream, started, relay_health, api_listener);
-        tracing::info!(worker.id = %worker_id, database = settings.database.kind().as_str(), "ready");
+        tracing::info!(worker.id = %worker_id, database = ?settings.database.kind(), "ready");
         Ok(Some(worker))
     }
 
@@ -202,7 +202,8 @@ impl Worker {
 }
 
 fn lock_file(settings: &Settings) -> Result<Option<FileLock>, StartError> {
-    let Some(file) = settings.database.sqlite_path().filter(|_| settings.database.kind() == DatabaseKind::Sqlite) else {
+    let Some(file) = settings.database.sqlite_path().filter(|_| settings.database.kind() == DatabaseKind::Sqlite)
+    else {
         return Ok(None);
     };
     match FileLock::take(&file) {
@@ -242,10 +243,13 @@ fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
     };
     if !policy.allow_addresses.is_empty() {
         let networks: Vec<String> = policy.allow_addresses.iter().map(ToString::to_string).collect();
-        tracing::warn!(networks = networks.join(", "), "requests to these networks are allowed by `upstream.allow_networks`");
+        tracing::warn!(
+            networks = networks.join(", "),
+            "requests to these networks are allowed by `upstream.allow_networks`"
+        );
     }
     let options = ClientOptions {
-        policy: AddressPolicy::new(policy),
+        policy,
         connect_timeout: settings.limits.connect_timeout,
         response_limit: settings.limits.response_bytes,
         ..ClientOptions::default()
@@ -273,4 +277,3 @@ async fn refresh_catalog(parts: Parts, stop: CancellationToken) {
         }
     }
 }
-

@@ -4,13 +4,21 @@
 //! hint where there is one; the exit codes are those of [`Exit`]; a reader that goes away (`| head`) is no error. Verbs
 //! only translate between a person and the library; nothing is decided here.
 
+mod accounts;
 mod config;
+mod definitions;
+mod demo;
 mod error;
 mod eval;
+mod events;
 mod health;
+mod import;
+mod migrate;
 mod output;
 mod process;
+mod run;
 pub mod schema;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +78,16 @@ impl Globals {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Demo(demo::Demo),
+    Run(run::Run),
+    Import(import::Import),
+    #[command(subcommand)]
+    Accounts(accounts::Accounts),
+    #[command(subcommand)]
+    Events(events::Events),
+    #[command(subcommand)]
+    Definitions(definitions::Definitions),
+    Migrate(migrate::Migrate),
     #[command(subcommand)]
     Config(config::Config),
     Eval(eval::Eval),
@@ -80,6 +98,13 @@ enum Verb {
 impl Cli {
     fn run(&self) -> Result<Exit, CliError> {
         match &self.verb {
+            Verb::Demo(verb) => verb.run(&self.globals),
+            Verb::Run(verb) => verb.run(&self.globals),
+            Verb::Import(verb) => verb.run(&self.globals),
+            Verb::Accounts(verb) => verb.run(&self.globals),
+            Verb::Events(verb) => verb.run(&self.globals),
+            Verb::Definitions(verb) => verb.run(&self.globals),
+            Verb::Migrate(verb) => verb.run(&self.globals),
             Verb::Config(verb) => verb.run(&self.globals),
             Verb::Eval(verb) => verb.run(&self.globals),
             Verb::Health(verb) => verb.run(&self.globals),

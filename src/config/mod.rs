@@ -59,6 +59,12 @@ impl Sources {
     }
 }
 
+/// The directory for temporary files of this process.
+#[must_use]
+pub fn scratch_directory() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// Settings, and the values they were read from.
 #[derive(Clone)]
 pub struct Loaded {

@@ -5,9 +5,11 @@
 //! from the body is never repeated in a message.
 
 pub mod json;
+mod lines;
 pub mod message;
 mod receive;
 
+pub use lines::{LineOutcome, LinesError, receive_lines};
 pub use message::{Envelope, read_body, read_line};
 pub use receive::{Delivery, Disposition, Intake};
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::Value;
 use tidewaiter::app::stub::{Faults, Stub, StubOptions};
-use tidewaiter::app::tasks::Tasks;
+use tidewaiter::tasks::Tasks;
 use tokio::runtime::Runtime;
 
 use crate::history::UpstreamFaults;

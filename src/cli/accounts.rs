@@ -1,0 +1,162 @@
+//! `tidewaiter accounts list` and `show`.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::store::{Waiting, with_store};
+use super::{CliError, Exit, Globals, Table};
+use crate::api::account_answer;
+use crate::events::account_object;
+use crate::lifecycle::{Region, Status, status_word};
+use crate::store::{Account, AccountFilter, Store};
+
+/// Accounts.
+#[derive(Debug, Subcommand)]
+pub(super) enum Accounts {
+    /// List accounts, oldest first.
+    List(List),
+    /// Show one account: what it is, why, what its latest run did, its events.
+    Show {
+        /// The account's id.
+        id: Uuid,
+    },
+}
+
+/// Which accounts.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only this tenant's.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only in this status.
+    #[arg(long)]
+    status: Option<Status>,
+    /// Only of this integration.
+    #[arg(long)]
+    integration: Option<String>,
+    /// Only in this region.
+    #[arg(long)]
+    region: Option<Region>,
+    /// Only with this reason code.
+    #[arg(long)]
+    reason: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// All of them.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+/// Accounts of one read.
+const PAGE: u32 = 1000;
+
+impl Accounts {
+    pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
+        match self {
+            Self::List(list) => with_store(globals, Waiting::No, async |_, store, _| list.print(globals, &store).await),
+            Self::Show { id } => with_store(globals, Waiting::No, async |_, store, _| show(globals, &store, *id).await),
+        }
+    }
+}
+
+impl List {
+    async fn print(&self, globals: &Globals, store: &Arc<dyn Store>) -> Result<Exit, CliError> {
+        let mut filter = AccountFilter {
+            tenant_id: self.tenant.clone(),
+            status: self.status,
+            integration_name: self.integration.clone(),
+            region: self.region,
+            reason: self.reason.clone(),
+            ..AccountFilter::default()
+        };
+        let mut output = globals.output();
+        let mut left = if self.all { usize::MAX } else { self.limit as usize };
+        let mut accounts = Vec::new();
+        while left > 0 {
+            let page = store.accounts(&filter, PAGE.min(u32::try_from(left).unwrap_or(PAGE))).await?;
+            let Some(last) = page.last() else { break };
+            filter.after = Some(last.id);
+            left -= page.len().min(left);
+            if output.is_json() {
+                page.iter().try_for_each(|account| output.json(&account_object(account)))?;
+            } else {
+                accounts.extend(page);
+            }
+        }
+        if !output.is_json() {
+            output.text(&table(&accounts).to_string())?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Accounts for people.
+pub(super) fn table(accounts: &[Account]) -> Table {
+    let mut table = Table::new(["account", "tenant", "integration", "status", "reason", "what happened"]);
+    for account in accounts {
+        table.row([
+            &account.id.to_string(),
+            &account.tenant_id,
+            &account.integration.name,
+            status_word(account.status),
+            account.reason.as_ref().map_or("", |reason| reason.code.as_str()),
+            account.last_error.as_deref().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+async fn show(globals: &Globals, store: &Arc<dyn Store>, id: Uuid) -> Result<Exit, CliError> {
+    let account = store.account(id).await?.ok_or_else(|| CliError::bad_input(format!("there is no account {id}")))?;
+    let mut answer = account_answer(store, &account).await?;
+    let mut output = globals.output();
+    if output.is_json() {
+        output.json(&answer)?;
+        return Ok(Exit::Done);
+    }
+    let results = answer["last_action_result"].take();
+    let mut fields = Table::new(["field", "value"]);
+    for (name, value) in answer.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        fields.row([name, &plain(value)]);
+    }
+    output.text(&fields.to_string())?;
+    output.text("\n")?;
+    output.text(&steps(&results).to_string())?;
+    output.text("\n")?;
+    let mut told = Table::new(["sequence", "event"]);
+    for event in store.account_events(id, 1, PAGE).await? {
+        told.row([&event.sequence.to_string(), &event.event_type]);
+    }
+    output.text(&told.to_string())?;
+    Ok(Exit::Done)
+}
+
+fn steps(results: &Value) -> Table {
+    let mut table = Table::new(["phase", "step", "attempt", "status", "http", "ms", "error"]);
+    let entries = results.as_object().into_iter().flatten().filter_map(|(_, action)| action["steps"].as_array());
+    for entry in entries.flatten() {
+        let step = if entry["name"].is_string() { &entry["name"] } else { &entry["index"] };
+        table.row([
+            &plain(&entry["phase"]),
+            &plain(step),
+            &plain(&entry["attempt"]),
+            &plain(&entry["status"]),
+            &plain(&entry["http_status"]),
+            &plain(&entry["duration_ms"]),
+            &plain(&entry["error"]),
+        ]);
+    }
+    table
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

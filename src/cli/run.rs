@@ -1,0 +1,27 @@
+//! `tidewaiter run`: the worker.
+
+use clap::Args;
+
+use super::{CliError, Exit, Globals, runtime};
+use crate::app;
+use crate::telemetry::{self, Metrics};
+
+/// Run the worker: accept imports, perform them, publish events.
+///
+/// Without configuration: SQLite in ./tidewaiter.db, the API on 127.0.0.1:8080, probes and metrics on 127.0.0.1:8081,
+/// events as lines of JSON on standard output, the log on standard error.
+#[derive(Debug, Args)]
+pub(super) struct Run {}
+
+impl Run {
+    #[expect(clippy::unused_self, reason = "every verb has this form")]
+    pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
+        let loaded = globals.load()?;
+        loaded.check_for_worker()?;
+        let metrics = Metrics::default();
+        let _flush = telemetry::start(&loaded.settings.log, &metrics)
+            .map_err(|error| CliError::unavailable(format!("the log cannot be started: {error}")))?;
+        runtime()?.block_on(app::run(&loaded.settings, metrics))?;
+        Ok(Exit::Done)
+    }
+}

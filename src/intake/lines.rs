@@ -1,0 +1,151 @@
+//! Requests from a file or a pipe, one a line: many under way at once, each line answered by itself.
+//!
+//! Memory is bounded whatever is fed: a line is cut one byte after the largest message (and refused as too large), and
+//! only so many lines are under way. Blank lines are passed over.
+
+use std::time::Duration;
+
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+
+use super::{Delivery, Disposition, Intake, json};
+use crate::accounts::ImportError;
+use crate::reconnect::Reconnect;
+use crate::store::{Channel, StoreError};
+
+/// Lines under way at once.
+const UNDER_WAY: usize = 256;
+
+/// A line and what became of it.
+#[derive(Debug)]
+pub struct LineOutcome {
+    /// Its number, from 1.
+    pub line: u64,
+    /// What became of it.
+    pub disposition: Disposition,
+}
+
+/// Why reading lines ended early. The lines before it are done.
+#[derive(Debug, thiserror::Error)]
+pub enum LinesError {
+    /// The input cannot be read.
+    #[error("the input cannot be read after line {0}: {1}")]
+    Read(u64, std::io::Error),
+    /// A line cannot be stored, and repeating does not help.
+    #[error("line {line} cannot be stored: {source}")]
+    Store {
+        /// Its number.
+        line: u64,
+        /// Why.
+        source: ImportError,
+    },
+}
+
+/// Feeds every line of `input` to the front door and tells `done` of each, in the order of the lines. Waits for
+/// a database that does not answer.
+///
+/// # Errors
+/// When the input cannot be read to its end, or a line cannot be stored at all.
+pub async fn receive_lines<R>(
+    intake: &Intake,
+    mut input: R,
+    mut done: impl FnMut(LineOutcome),
+) -> Result<u64, LinesError>
+where
+    R: AsyncBufRead + Unpin,
+{
+    let mut under_way = FuturesOrdered::new();
+    let mut number = 0;
+    let mut open = true;
+    while open || !under_way.is_empty() {
+        tokio::select! {
+            biased;
+            finished = under_way.next(), if !under_way.is_empty() => {
+                if let Some(finished) = finished {
+                    done(finished?);
+                }
+            }
+            read = read_line(&mut input), if open && under_way.len() < UNDER_WAY => {
+                match read.map_err(|error| LinesError::Read(number, error))? {
+                    None => open = false,
+                    Some(bytes) => {
+                        number += 1;
+                        if !bytes.iter().all(u8::is_ascii_whitespace) {
+                            under_way.push_back(receive_one(intake, number, bytes));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(number)
+}
+
+async fn receive_one(intake: &Intake, line: u64, bytes: Vec<u8>) -> Result<LineOutcome, LinesError> {
+    let mut pauses = Reconnect::default();
+    let mut told = false;
+    loop {
+        let delivery = Delivery { bytes: bytes.clone(), ..Delivery::default() };
+        match intake.receive(Channel::File, delivery).await {
+            Ok(disposition) => return Ok(LineOutcome { line, disposition }),
+            Err(ImportError::Store(StoreError::Unavailable(why))) => {
+                if !told {
+                    tracing::warn!(line, error = %why, "the database does not answer; the line is tried again until it does");
+                    told = true;
+                }
+                tokio::time::sleep(pauses.pause().max(Duration::from_millis(10))).await;
+            }
+            Err(source) => return Err(LinesError::Store { line, source }),
+        }
+    }
+}
+
+/// One line without its end; `None` at the end of the input. A line that is too long keeps one byte more than a message
+/// may have, and the rest of it is read and dropped.
+async fn read_line(input: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    loop {
+        let available = input.fill_buf().await?;
+        if available.is_empty() {
+            return Ok((!line.is_empty()).then_some(line));
+        }
+        let end = available.iter().position(|byte| *byte == b'\n');
+        let piece = &available[..end.unwrap_or(available.len())];
+        let room = (json::MAX_BYTES + 1).saturating_sub(line.len());
+        line.extend_from_slice(&piece[..piece.len().min(room)]);
+        let used = end.map_or(available.len(), |end| end + 1);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(Some(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lines(text: &[u8]) -> Vec<usize> {
+        // A tiny buffer, so that lines cross its edge.
+        let mut input = tokio::io::BufReader::with_capacity(3, text);
+        let mut sizes = Vec::new();
+        while let Some(line) = read_line(&mut input).await.unwrap() {
+            sizes.push(line.len());
+        }
+        sizes
+    }
+
+    #[tokio::test]
+    async fn lines_end_at_line_feeds_and_the_last_one_at_the_end() {
+        assert_eq!(lines(b"abcd\n\nef").await, [4, 0, 2]);
+        assert_eq!(lines(b"abcd\n").await, [4]);
+        assert_eq!(lines(b"").await, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_never_ends_takes_a_bounded_place() {
+        let mut text = vec![b'x'; 3 * json::MAX_BYTES];
+        text.extend_from_slice(b"\nnext");
+        assert_eq!(lines(&text).await, [json::MAX_BYTES + 1, 4]);
+    }
+}
