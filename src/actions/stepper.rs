@@ -62,7 +62,8 @@ pub struct Stepper {
     pub(super) refresh_next: bool,
     /// The last failure, for when the time runs out.
     pub(super) last: Option<Failure>,
-    sent_at_ms: u64,
+    /// When the request under way went out; its first trace entry takes it.
+    sent_at_ms: Option<u64>,
     seen_ms: u64,
     /// The scope that the request under way was rendered with.
     scope: Option<Scope>,
@@ -96,7 +97,7 @@ impl Stepper {
             refresh_cause: RefreshCause::Expiry,
             refresh_next: false,
             last: None,
-            sent_at_ms: 0,
+            sent_at_ms: None,
             seen_ms: 0,
             scope: None,
         }
@@ -173,7 +174,7 @@ impl Stepper {
         };
         match &output {
             Output::Send(_) => {
-                self.sent_at_ms = tick.active_ms;
+                self.sent_at_ms = Some(tick.active_ms);
                 self.progress.step.attempts += 1;
             }
             Output::Done(outcome) => self.outcome = Some(outcome.clone()),
@@ -403,8 +404,7 @@ impl Stepper {
         self.progress.trace.push(entry);
     }
 
-    fn entry(&self, step: &Step, status: Mark, tick: Tick) -> Entry {
-        let asked = self.awaiting == Awaiting::Answer;
+    fn entry(&mut self, step: &Step, status: Mark, tick: Tick) -> Entry {
         Entry {
             phase: self.progress.phase,
             index: self.progress.index,
@@ -412,7 +412,7 @@ impl Stepper {
             name: step.name.clone(),
             attempt: self.progress.step.attempts,
             status,
-            duration_ms: if asked { tick.active_ms.saturating_sub(self.sent_at_ms) } else { 0 },
+            duration_ms: self.sent_at_ms.take().map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms)),
             http_status: None,
             result: None,
             error: None,
