@@ -65,6 +65,8 @@ pub struct Stepper {
     /// When the request under way went out; its first trace entry takes it.
     sent_at_ms: Option<u64>,
     seen_ms: u64,
+    /// Whether the intent is of the request that goes out next or just went out, and of no earlier one.
+    fresh: bool,
     /// The scope that the request under way was rendered with.
     scope: Option<Scope>,
 }
@@ -99,6 +101,7 @@ impl Stepper {
             last: None,
             sent_at_ms: None,
             seen_ms: 0,
+            fresh: false,
             scope: None,
         }
     }
@@ -115,8 +118,14 @@ impl Stepper {
         }
         let output = match (self.awaiting, input) {
             (Awaiting::Begin, Input::Begin) => self.begin(tick),
-            (Awaiting::Answer, Input::Answered(response)) => self.answered(response, tick),
-            (Awaiting::Answer, Input::Unanswered(error)) => self.unanswered(&error, tick),
+            (Awaiting::Answer, Input::Answered(response)) => {
+                self.fresh = false;
+                self.answered(response, tick)
+            }
+            (Awaiting::Answer, Input::Unanswered(error)) => {
+                self.fresh = false;
+                self.unanswered(&error, tick)
+            }
             (Awaiting::Save, Input::Saved) => match self.held.take() {
                 Some(output) => output,
                 None => self.walk(tick),
@@ -131,6 +140,15 @@ impl Stepper {
             )),
         };
         self.emit(output, tick)
+    }
+
+    /// Says that the last output was not performed and will not be: the run is put away instead. Without it a request
+    /// that never went out would leave an intent, and the next stepper could not know that it had no effect.
+    pub fn withdraw(&mut self) {
+        if self.fresh && matches!(self.awaiting, Awaiting::Answer | Awaiting::Save) {
+            self.progress.intent = None;
+            self.fresh = false;
+        }
     }
 
     /// What has to survive a crash. It holds secrets.
@@ -283,6 +301,7 @@ impl Stepper {
                 self.scope = Some(scope);
                 if step.needs_intent() {
                     self.progress.intent = Some(Intent::of(&rendered));
+                    self.fresh = true;
                     self.dirty = true;
                 }
                 Some(Output::Send(rendered))

@@ -82,6 +82,41 @@ fn a_write_that_was_certainly_refused_leaves_no_intent_behind() {
 }
 
 #[test]
+fn a_request_that_was_withdrawn_before_it_went_out_leaves_no_doubt() {
+    let config = post_install(json!([{ "type": "request", "config": { "method": "post", "path": "/a" } }]));
+    let tick = super::Tick { now_ms: super::NOW_MS, active_ms: 0, jitter: 0 };
+    for sent in [false, true] {
+        let mut stepper = super::Stepper::new(start(&config, json!({})));
+        assert!(matches!(stepper.next(super::Input::Begin, tick), super::Output::Save));
+        assert!(matches!(stepper.next(super::Input::Saved, tick), super::Output::Send(_)));
+        if !sent {
+            stepper.withdraw();
+        }
+        let mut again = start(&config, json!({}));
+        again.progress = Some(stepper.progress());
+        let replies: &[Reply] = if sent { &[] } else { &[Reply::Json(201, json!({}))] };
+        let expected = if sent { "post_install 0 outcome_unknown" } else { "succeeded" };
+        assert_eq!(run(again, replies).ending(), expected);
+    }
+}
+
+#[test]
+fn bytes_that_may_have_gone_out_before_are_kept_when_a_repetition_is_withdrawn() {
+    let config = post_install(json!([
+        { "type": "request", "idempotency_key": true, "config": { "method": "post", "path": "/a", "body": "{{= $uuid() }}" } },
+    ]));
+    let first = run(start(&config, json!({})), &[Reply::Crash]);
+    let tick = super::Tick { now_ms: super::NOW_MS, active_ms: 0, jitter: 0 };
+    let mut stepper = super::Stepper::new(first.resumed(start(&config, json!({}))));
+    assert!(matches!(stepper.next(super::Input::Begin, tick), super::Output::Send(_)));
+    stepper.withdraw();
+    let mut again = start(&config, json!({}));
+    again.seed = 99;
+    again.progress = Some(stepper.progress());
+    assert_eq!(run(again, &[Reply::Json(201, json!({}))]).sent[0], first.sent[0]);
+}
+
+#[test]
 fn attempts_count_across_a_worker_that_was_put_away_in_a_wait() {
     let config = post_install(json!([{ "type": "request", "config": { "path": "/a" } }]));
     let mut progress = None;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Input, NOW_MS, Output, Stepper, Tick, post_install, response, start};
+use super::{Input, NOW_MS, Output, Reply, Stepper, Tick, drive, post_install, response, start};
 use crate::lifecycle::{Class, Failure, ReasonCode, RetryPolicy};
 use crate::upstream::SendError;
 
@@ -48,6 +48,29 @@ fn refresh(choice: u8) -> Input {
 }
 
 proptest! {
+    #[test]
+    fn whatever_an_account_brings_a_request_stays_on_its_host_and_under_its_path(
+        sub in "\\PC{0,12}|[a-z0-9.:/@#?\\\\%-]{0,16}", segment in "\\PC{0,12}|[./%2eEfF\\\\?#@]{0,12}", value in "\\PC{0,12}",
+    ) {
+        let mut config = post_install(json!([{ "type": "request", "config": {
+            "path": "/orgs/{{segment}}/users", "query": { "q": "{{value}}" }, "headers": { "X-A": "{{value}}" },
+        } }]));
+        config["base_url"] = json!("https://{{sub}}.h.test/v1/");
+        let context = json!({ "sub": sub, "segment": segment, "value": value });
+        let ran = drive(start(&config, context), &mut [Reply::Json(200, json!({}))].into());
+        for request in ran.sent {
+            let url = url::Url::parse(&request.url).unwrap();
+            let host = url.host_str().unwrap();
+            prop_assert!(host.ends_with(".h.test") && host.split('.').count() == 3, "{host}");
+            prop_assert!(url.port().is_none() && url.username().is_empty() && url.fragment().is_none());
+            let segments: Vec<&str> = url.path().split('/').collect();
+            prop_assert_eq!((segments.len(), segments[1], segments[2], segments[4]), (5, "v1", "orgs", "users"));
+            let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+            prop_assert_eq!(pairs, [("q".to_owned(), value.clone())]);
+            prop_assert!(request.headers.iter().all(|(_, value)| value.bytes().all(|byte| (0x20..0x7f).contains(&byte))));
+        }
+    }
+
     #[test]
     fn a_run_ends_and_sends_each_request_a_bounded_number_of_times(
         choices in prop::collection::vec(any::<u8>(), 1..40), // repeated for ever

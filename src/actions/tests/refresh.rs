@@ -118,6 +118,8 @@ fn a_refresh_keeps_what_the_run_wrote_but_not_an_older_token() {
     let ran = run(oauth(steps, token("old", json!(null))), &replies);
     assert_eq!(ran.ending(), "succeeded");
     assert_eq!(ran.sent.iter().map(bearer).collect::<Vec<_>>(), ["Bearer stale", "Bearer new"]);
+    assert_eq!(ran.log, ["send", "refresh", "save", "send"], "the older token must not come back after a crash");
+
     assert_eq!(ran.stepper.context()["org"], "o");
     assert_eq!(ran.stepper.context()["oauth"]["scope"], "s");
 }
