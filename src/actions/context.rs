@@ -63,10 +63,11 @@ fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-/// A token that a step wrote is older than one that was refreshed since.
-pub(super) fn forget_token(writes: &mut Map<String, Value>) {
-    if let Some(Value::Object(oauth)) = writes.get_mut("oauth") {
-        oauth.shift_remove("token");
+/// A token that a step wrote is older than one that was refreshed since. Answers whether there was one.
+pub(super) fn forget_token(writes: &mut Map<String, Value>) -> bool {
+    match writes.get_mut("oauth") {
+        Some(Value::Object(oauth)) => oauth.shift_remove("token").is_some(),
+        _ => false,
     }
 }
 

@@ -20,6 +20,9 @@ mod stepper;
 mod trace;
 mod url;
 
+#[cfg(test)]
+mod tests;
+
 pub use model::{AccountFacts, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
 pub use progress::Progress;
 pub use stepper::Stepper;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::trace::Trace;
+use super::trace::{Trace, present};
 use crate::lifecycle::Phase;
 use crate::upstream::Request;
 
@@ -125,9 +125,4 @@ impl Intent {
             timeout,
         }
     }
-}
-
-/// Reads a value that is there, null included: by itself an `Option` would take null for absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }

@@ -91,7 +91,8 @@ impl Stepper {
 
     /// Goes on with a new token: the step is rendered again.
     pub(super) fn refreshed(&mut self, context: Map<String, Value>, tick: Tick) -> Output {
-        context::forget_token(&mut self.progress.writes);
+        // Durable before the next request, or a successor would lay the older token over the new one.
+        self.dirty |= context::forget_token(&mut self.progress.writes);
         self.context = context;
         context::write(&mut self.context, &self.progress.writes);
         let step = &mut self.progress.step;

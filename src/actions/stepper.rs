@@ -62,8 +62,11 @@ pub struct Stepper {
     pub(super) refresh_next: bool,
     /// The last failure, for when the time runs out.
     pub(super) last: Option<Failure>,
-    sent_at_ms: u64,
+    /// When the request under way went out; its first trace entry takes it.
+    sent_at_ms: Option<u64>,
     seen_ms: u64,
+    /// Whether the intent is of the request that goes out next or just went out, and of no earlier one.
+    fresh: bool,
     /// The scope that the request under way was rendered with.
     scope: Option<Scope>,
 }
@@ -96,8 +99,9 @@ impl Stepper {
             refresh_cause: RefreshCause::Expiry,
             refresh_next: false,
             last: None,
-            sent_at_ms: 0,
+            sent_at_ms: None,
             seen_ms: 0,
+            fresh: false,
             scope: None,
         }
     }
@@ -114,8 +118,14 @@ impl Stepper {
         }
         let output = match (self.awaiting, input) {
             (Awaiting::Begin, Input::Begin) => self.begin(tick),
-            (Awaiting::Answer, Input::Answered(response)) => self.answered(response, tick),
-            (Awaiting::Answer, Input::Unanswered(error)) => self.unanswered(&error, tick),
+            (Awaiting::Answer, Input::Answered(response)) => {
+                self.fresh = false;
+                self.answered(response, tick)
+            }
+            (Awaiting::Answer, Input::Unanswered(error)) => {
+                self.fresh = false;
+                self.unanswered(&error, tick)
+            }
             (Awaiting::Save, Input::Saved) => match self.held.take() {
                 Some(output) => output,
                 None => self.walk(tick),
@@ -130,6 +140,15 @@ impl Stepper {
             )),
         };
         self.emit(output, tick)
+    }
+
+    /// Says that the last output was not performed and will not be: the run is put away instead. Without it a request
+    /// that never went out would leave an intent, and the next stepper could not know that it had no effect.
+    pub fn withdraw(&mut self) {
+        if self.fresh && matches!(self.awaiting, Awaiting::Answer | Awaiting::Save) {
+            self.progress.intent = None;
+            self.fresh = false;
+        }
     }
 
     /// What has to survive a crash. It holds secrets.
@@ -173,7 +192,7 @@ impl Stepper {
         };
         match &output {
             Output::Send(_) => {
-                self.sent_at_ms = tick.active_ms;
+                self.sent_at_ms = Some(tick.active_ms);
                 self.progress.step.attempts += 1;
             }
             Output::Done(outcome) => self.outcome = Some(outcome.clone()),
@@ -282,6 +301,7 @@ impl Stepper {
                 self.scope = Some(scope);
                 if step.needs_intent() {
                     self.progress.intent = Some(Intent::of(&rendered));
+                    self.fresh = true;
                     self.dirty = true;
                 }
                 Some(Output::Send(rendered))
@@ -403,8 +423,7 @@ impl Stepper {
         self.progress.trace.push(entry);
     }
 
-    fn entry(&self, step: &Step, status: Mark, tick: Tick) -> Entry {
-        let asked = self.awaiting == Awaiting::Answer;
+    fn entry(&mut self, step: &Step, status: Mark, tick: Tick) -> Entry {
         Entry {
             phase: self.progress.phase,
             index: self.progress.index,
@@ -412,7 +431,7 @@ impl Stepper {
             name: step.name.clone(),
             attempt: self.progress.step.attempts,
             status,
-            duration_ms: if asked { tick.active_ms.saturating_sub(self.sent_at_ms) } else { 0 },
+            duration_ms: self.sent_at_ms.take().map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms)),
             http_status: None,
             result: None,
             error: None,

@@ -1,6 +1,6 @@
 //! What an operator sees of a run: one entry an attempt, bounded, failures kept before successes.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::lifecycle::Phase;
@@ -37,7 +37,7 @@ pub(super) struct Entry {
     pub(super) duration_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) http_status: Option<u16>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(super) result: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
@@ -68,6 +68,11 @@ impl Trace {
 fn capped(result: Value) -> Value {
     let bytes = result.to_string().len();
     if bytes > MAX_RESULT_BYTES { json!({ "omitted_bytes": bytes }) } else { result }
+}
+
+/// Reads a value that is there, null included: by itself an `Option` would take null for absent.
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

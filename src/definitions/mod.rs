@@ -19,6 +19,9 @@ mod plan;
 mod request;
 mod target;
 
+#[cfg(test)]
+mod tests;
+
 pub use credential::CredentialPlan;
 pub use effective::{Effective, canonical_json};
 pub use error::{CompileError, LoadError};
