@@ -58,7 +58,8 @@ struct Stages {
 /// # Errors
 /// When it cannot start.
 pub async fn run(settings: &Settings, metrics: Metrics) -> Result<(), StartError> {
-    let stop = signals();
+    // Lives as long as the process and holds nothing that would have to be drained.
+    let stop = signals(&Tasks::new());
     let Some(worker) = Worker::start(settings, metrics, &stop).await? else { return Ok(()) };
     let (work_failed, upkeep_failed) = (worker.stages.work.failed(), worker.stages.upkeep.failed());
     tokio::select! {
@@ -71,12 +72,11 @@ pub async fn run(settings: &Settings, metrics: Metrics) -> Result<(), StartError
 }
 
 /// Cancelled by SIGTERM or SIGINT; the second one ends the process at once.
-#[expect(clippy::disallowed_methods, reason = "lives as long as the process and holds nothing that must be drained")]
-fn signals() -> CancellationToken {
+fn signals(tasks: &Tasks) -> CancellationToken {
     use tokio::signal::unix::{SignalKind, signal};
     let stop = CancellationToken::new();
     let asked = stop.clone();
-    tokio::spawn(async move {
+    tasks.spawn_job("signals", async move {
         let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
             return;
         };

@@ -234,11 +234,13 @@ impl Driver<'_> {
             }
             let output = stepper.next(input, self.tick());
             if self.runner.tasks.stop().is_cancelled() && !matches!(output, Output::Done(_) | Output::Save) {
+                // What was about to be sent was not: its intent must not look like a lost answer.
+                stepper.withdraw();
                 return self.give_back(&stepper).await;
             }
             let done = match output {
                 Output::Done(outcome) => return self.end(&stepper, outcome).await,
-                Output::Send(request) => self.send(request, left, &stepper).await,
+                Output::Send(request) => self.send(request, left).await,
                 Output::Save => self.save(&stepper).await.map(|()| Input::Saved),
                 Output::Refresh => refresh::perform(&mut self, stepper.context()).await,
                 Output::Wait { after, .. } => self.wait(after.min(left), &stepper).await,
@@ -259,7 +261,7 @@ impl Driver<'_> {
         }
     }
 
-    async fn send(&self, mut request: Request, left: Duration, _stepper: &Stepper) -> Result<Input, Stop> {
+    async fn send(&self, mut request: Request, left: Duration) -> Result<Input, Stop> {
         request.timeout = request.timeout.min(left);
         match self.exchange(request).await {
             Some(Ok(response)) => Ok(Input::Answered(response)),

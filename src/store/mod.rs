@@ -12,6 +12,7 @@ mod migrate;
 mod model;
 mod rows;
 pub mod sqlite;
+mod views;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use uuid::Uuid;
 use crate::lifecycle::Region;
 use crate::seal::Sealed;
 pub use model::*;
+pub use views::*;
 
 /// Why the store did not do something. Each variant is a different reaction.
 #[derive(Debug, thiserror::Error)]
