@@ -36,7 +36,12 @@ pub(super) async fn start_accepted(runner: Runner, mut started: mpsc::UnboundedR
 }
 
 fn perform(runner: &Runner, started: Started) {
-    runner.tasks.spawn_job("run", drive::run(runner.clone(), started));
+    let (slots, performed) = (runner.accounts.metrics.slots_used.clone(), drive::run(runner.clone(), started));
+    runner.tasks.spawn_job("run", async move {
+        slots.inc();
+        performed.await;
+        slots.dec();
+    });
 }
 
 /// Claims due runs while there are free slots.

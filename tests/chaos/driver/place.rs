@@ -81,7 +81,6 @@ request_timeout_ms = {REQUEST_TIMEOUT_MS}
 connect_timeout_ms = 1000
 [upstream]
 allow_networks = ["127.0.0.0/8"]
-allow_http_hosts = ["127.0.0.1"]
 extra_ports = [{upstream_port}]
 "#,
             events = quoted(self.events())?,
