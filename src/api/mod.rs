@@ -10,13 +10,15 @@ mod probes;
 mod problem;
 mod read;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 pub use probes::{Probes, router as probes_router};
 pub use problem::Problem;
@@ -48,6 +50,30 @@ pub fn router(api: Api) -> Router {
         // One byte more than a message may have, so that the answer can say what the limit is.
         .layer(DefaultBodyLimit::max(json::MAX_BYTES + 1))
         .with_state(api)
+}
+
+/// The API of a process that is starting: every request is told so, until the router is there.
+#[derive(Debug, Clone, Default)]
+pub struct Door(Arc<OnceLock<Router>>);
+
+impl Door {
+    /// From here on requests are served.
+    pub fn open(&self, api: Api) {
+        // A door is opened once.
+        let _ = self.0.set(router(api));
+    }
+
+    /// What listens meanwhile and afterwards.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(enter).with_state(self.clone())
+    }
+}
+
+async fn enter(State(door): State<Door>, request: Request) -> Response {
+    match door.0.get() {
+        Some(router) => router.clone().oneshot(request).await.into_response(),
+        None => Problem::starting().into_response(),
+    }
 }
 
 /// Serves a router until `stop`.

@@ -65,6 +65,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", WhoActs::Producer, false, format!("there is no such {what}"))
     }
 
+    /// The worker has not reached its database yet.
+    #[must_use]
+    pub fn starting() -> Self {
+        let detail = "the worker is starting and waits for its database; the request may be repeated";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
+    }
+
     /// The path is there, the verb is not.
     #[must_use]
     pub fn method_not_allowed() -> Self {

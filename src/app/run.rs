@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::{sample, watch_database};
 use super::{Parts, StartError, open_parts, open_store, wait_for_store};
 use crate::accounts::{FastLane, Started};
-use crate::api::{self, Api, Probes};
+use crate::api::{self, Api, Door, Probes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{DatabaseKind, Settings, Sink};
 use crate::relay::{EventSink, NdjsonSink, NoSink, Relay};
@@ -123,6 +123,11 @@ impl Worker {
             stages.upkeep.spawn("probes", api::serve(listener, router, stages.upkeep.stop()));
         }
         stages.upkeep.spawn("health", watch_database(Arc::clone(&store), problem, stages.upkeep.stop()));
+        let door = Door::default();
+        let api = api_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = api_listener {
+            stages.work.spawn("api", api::serve(listener, door.router(), stages.work.stop()));
+        }
         if !wait_for_store(&store, stop).await? {
             return Ok(None);
         }
@@ -138,22 +143,21 @@ impl Worker {
             // Holding the lock proves that whoever held runs before is gone.
             store.take_over(worker_id, Duration::ZERO, &[]).await?;
         }
-        let worker = Self { parts, api: None, stages, store, lane, drain: settings.limits.drain, _lock: lock };
-        let worker = worker.set_up(settings, metrics, sink, upstream, started, relay_health, api_listener);
+        let worker = Self { parts, api, stages, store, lane, drain: settings.limits.drain, _lock: lock };
+        let worker = worker.set_up(settings, metrics, sink, upstream, started, relay_health);
+        door.open(worker.api_state());
         tracing::info!(worker.id = %worker_id, database = ?settings.database.kind(), "ready");
         Ok(Some(worker))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the one place where everything meets")]
     fn set_up(
-        mut self,
+        self,
         settings: &Settings,
         metrics: Metrics,
         sink: Arc<dyn EventSink>,
         upstream: HttpUpstream,
         started: tokio::sync::mpsc::UnboundedReceiver<Started>,
         relay_health: watch::Sender<bool>,
-        api_listener: Option<TcpListener>,
     ) -> Self {
         let runner = Runner {
             accounts: self.parts.accounts.clone(),
@@ -176,13 +180,12 @@ impl Worker {
         upkeep.spawn("relay", relay.run(upkeep.stop()));
         upkeep.spawn("sample", sample(Arc::clone(&self.store), metrics, upkeep.stop()));
         upkeep.spawn("catalog", refresh_catalog(self.parts.clone(), upkeep.stop()));
-        if let Some(listener) = api_listener {
-            self.api = listener.local_addr().ok();
-            let stop = self.stages.work.stop();
-            let api = Api { intake: self.parts.intake.clone(), store: Arc::clone(&self.store), stop: stop.clone() };
-            self.stages.work.spawn("api", api::serve(listener, api::router(api), stop));
-        }
         self
+    }
+
+    fn api_state(&self) -> Api {
+        let stop = self.stages.work.stop();
+        Api { intake: self.parts.intake.clone(), store: Arc::clone(&self.store), stop }
     }
 
     /// Brings runs to a safe point, publishes what was committed, and gives back what is left.
