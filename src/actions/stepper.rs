@@ -418,6 +418,7 @@ impl Stepper {
     ) {
         let mut entry = self.entry(step, status, tick);
         entry.http_status = failure.and_then(|failure| failure.http_status);
+        entry.class = failure.map(|failure| failure.class);
         entry.error = failure.map(|failure| failure.message.clone());
         entry.result = result;
         self.progress.trace.push(entry);
@@ -434,6 +435,7 @@ impl Stepper {
             duration_ms: self.sent_at_ms.take().map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms)),
             http_status: None,
             result: None,
+            class: None,
             error: None,
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::lifecycle::Phase;
+use crate::lifecycle::{Class, Phase};
 
 /// Entries of one trace.
 const MAX_ENTRIES: usize = 64;
@@ -39,6 +39,9 @@ pub(super) struct Entry {
     pub(super) http_status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(super) result: Option<Value>,
+    /// What a failure meant for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) class: Option<Class>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
 }
@@ -90,6 +93,7 @@ mod tests {
             duration_ms: 0,
             http_status: None,
             result: None,
+            class: None,
             error: None,
         }
     }

@@ -348,6 +348,14 @@ impl Driver<'_> {
         }
     }
 
+    /// Counts the run's attempts by what came of them. Steps that were skipped are none.
+    fn count(&self, trace: &Value) {
+        for entry in trace.as_array().into_iter().flatten().filter(|entry| entry["status"] != "skipped") {
+            let class = entry["class"].as_str().and_then(|class| class.parse().ok());
+            self.runner.accounts.metrics.count_attempt(class);
+        }
+    }
+
     async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let minutes = self.runner.budgets.run.as_secs() / 60;
         let message = format!("the run did not end within {minutes} minutes of its first claim");
@@ -376,12 +384,14 @@ impl Driver<'_> {
                 phase = reason.phase.map(Phase::as_str), step = reason.step, "the run failed: {}", reason.message
             );
         }
+        let trace = self.redactor.value(stepper.trace());
+        self.count(&trace);
         let ended = Ended {
             ending,
             reason,
             context_before: std::mem::take(&mut self.context_before),
             context_after: stepper.context().clone(),
-            trace: self.redactor.value(stepper.trace()).to_string(),
+            trace: trace.to_string(),
         };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths).await {
             Ok(_) => Stop::Over,

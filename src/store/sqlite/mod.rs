@@ -76,7 +76,8 @@ impl Sqlite {
         connection.keep();
 
         let (group, inbox) = Group::new();
-        let closing = CancellationToken::new();
+        // Closing the store is what stops its tasks.
+        let closing = tasks.stop();
         let flusher = writes::Flusher(Arc::clone(&writer));
         tasks.spawn("store.flush", super::group::run(inbox, flusher, closing.clone(), "store.flush"));
         let changed = Arc::new(Notify::new());
