@@ -46,7 +46,7 @@ impl Database {
     }
 }
 
-fn unique() -> String {
+pub fn unique() -> String {
     SystemClock::default().new_id().simple().to_string()
 }
 

@@ -10,6 +10,7 @@ mod commit;
 mod databases;
 mod definitions;
 mod enqueue;
+mod outage;
 mod outbox;
 mod postgres_only;
 mod reads;
