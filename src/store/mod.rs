@@ -8,15 +8,19 @@
 //! lost its claim changes nothing.
 
 mod group;
+mod handed;
 mod migrate;
 mod model;
+pub mod postgres;
 mod rows;
 pub mod sqlite;
+mod stands;
 mod views;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::lifecycle::Region;
@@ -71,8 +75,8 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError>;
 
     /// Requeues, with a higher fence, the runs of workers whose heartbeat is older than `dead_after`, and forgets those
-    /// workers; also the worker's own runs that are not in `held` (an accept whose answer was lost claimed them).
-    /// Answers how many runs there were.
+    /// workers; also the worker's own runs that are not in `held` and were first claimed that long ago (a claim or an
+    /// accept whose answer was lost claimed them). Answers how many runs there were.
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError>;
 
     /// Forgets the worker; runs it still holds are requeued with a higher fence.
@@ -128,8 +132,14 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Whether the database answers and has this version's schema.
     async fn check(&self) -> Result<(), StoreError>;
 
-    /// Resolves when something may be due or unpublished that another process wrote.
-    async fn changed(&self);
+    /// Counts the times that something may have become due or unpublished by another process's doing. A receiver sees
+    /// each change that comes after it last looked, so nothing is missed between looking and waiting.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Waits for the next of [`changes`](Store::changes), counted from this call on.
+    async fn changed(&self) {
+        let _ = self.changes().changed().await;
+    }
 
     /// Stops the store's tasks after what is in flight.
     async fn close(&self);
@@ -179,6 +189,10 @@ impl From<sqlx::Error> for StoreError {
                 let constraint = database.constraint().map(|name| format!(" (constraint {name})")).unwrap_or_default();
                 Self::Refused(format!("{}{constraint}", database.message()))
             }
+            sqlx::Error::Database(database) if wants_another_schema(database.as_ref()) => Self::Schema(format!(
+                "the database's schema or its grants are not what this version needs: {}",
+                database.message()
+            )),
             sqlx::Error::ColumnNotFound(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 Self::Schema(format!("a stored row cannot be read by this version: {error}"))
             }
@@ -187,15 +201,28 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Whether the database understood and refused, so that the same statement fails again.
+/// Whether the database understood and refused, so that the same data fails again.
+///
+/// What is not here helps itself with another try or another connection: 25006 (a standby), 40001 and 40P01 (lost a
+/// race), 53300 (too many connections), 55P03 and 57014 (took too long), 57P01 (the server stops), 0A000 (a plan from
+/// before a migration).
 fn refuses_data(error: &dyn sqlx::error::DatabaseError) -> bool {
     if let Some(error) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
-        // SQLSTATE classes: 21 cardinality, 22 data exception, 23 integrity, 42 undefined or mistyped.
-        return matches!(error.code().get(..2), Some("21" | "22" | "23" | "42"));
+        // SQLSTATE classes: 21 cardinality, 22 data exception, 23 integrity, 54 a limit (an index key too long).
+        return matches!(error.code().get(..2), Some("21" | "22" | "23" | "54"));
     }
-    // SQLite primary result codes: 1 ERROR, 18 TOOBIG, 19 CONSTRAINT, 20 MISMATCH, 25 RANGE.
-    error
-        .code()
-        .and_then(|code| code.parse::<i64>().ok())
-        .is_some_and(|code| matches!(code & 0xff, 1 | 18 | 19 | 20 | 25))
+    // SQLite primary result codes: 18 TOOBIG, 19 CONSTRAINT, 20 MISMATCH, 25 RANGE.
+    matches!(sqlite_code(error), Some(18 | 19 | 20 | 25))
+}
+
+/// Whether a table, a column or a right is missing. No request is at fault then.
+fn wants_another_schema(error: &dyn sqlx::error::DatabaseError) -> bool {
+    if let Some(error) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+        return error.code().starts_with("42");
+    }
+    sqlite_code(error) == Some(1)
+}
+
+fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i64> {
+    error.code().and_then(|code| code.parse::<i64>().ok()).map(|code| code & 0xff)
 }

@@ -95,10 +95,15 @@ pub(super) fn sealed(row: &impl Columns, column: &'static str) -> Row<Sealed> {
 }
 
 /// The columns of [`account`].
-pub(super) const ACCOUNT: &str = "a.id AS account_id, a.tenant_id, a.environment_id, a.environment_integration_id, \
+macro_rules! account_columns {
+    () => {
+        "a.id AS account_id, a.tenant_id, a.environment_id, a.environment_integration_id, \
     a.integration_id, a.integration_name, a.integration_label, a.region, a.authentication_method, a.is_sandbox, \
     a.status, a.reason, a.last_error, a.last_forbidden_error, a.context, a.latest_run, a.sequence, a.proven_at, \
-    a.created_at, a.updated_at";
+    a.created_at, a.updated_at"
+    };
+}
+pub(super) use account_columns;
 
 pub(super) fn account(row: &impl Columns) -> Row<Account> {
     let status = match row.text("status")? {
@@ -132,10 +137,14 @@ pub(super) fn account(row: &impl Columns) -> Row<Account> {
 }
 
 /// The columns of [`credential`] but the intent's age, which needs the database's clock.
-pub(super) const CREDENTIAL: &str =
-    "c.sealed, c.version, c.expires_at, c.intent_fence, c.intent_version, c.intent_repeated";
+macro_rules! credential_columns {
+    () => {
+        "c.sealed, c.version, c.expires_at, c.intent_fence, c.intent_version, c.intent_repeated"
+    };
+}
+pub(super) use credential_columns;
 
-/// Reads [`CREDENTIAL`] and `intent_age`.
+/// Reads [`credential_columns`] and `intent_age`.
 pub(super) fn credential(row: &impl Columns) -> Row<Credential> {
     let refresh_intent = match (row.int("intent_fence")?, row.int("intent_version")?) {
         (Some(fence), Some(version)) => Some(RefreshIntent {
@@ -155,8 +164,13 @@ pub(super) fn credential(row: &impl Columns) -> Row<Credential> {
 }
 
 /// The columns of [`run`].
-pub(super) const RUN: &str = "r.id AS run_id, r.account_id AS run_account, r.cause, r.from_phase, r.fence, \
-    r.definition, r.progress, r.correlation_id";
+macro_rules! run_columns {
+    () => {
+        "r.id AS run_id, r.account_id AS run_account, r.cause, r.from_phase, r.fence, \
+    r.definition, r.progress, r.correlation_id"
+    };
+}
+pub(super) use run_columns;
 
 pub(super) fn run(row: &impl Columns) -> Row<Run> {
     Ok(Run {
@@ -172,7 +186,12 @@ pub(super) fn run(row: &impl Columns) -> Row<Run> {
 }
 
 /// The columns of [`run_view`].
-pub(super) const RUN_VIEW: &str = "id, cause, state, fence, outcome, trace, inserted_at, finished_at";
+macro_rules! run_view_columns {
+    () => {
+        "id, cause, state, fence, outcome, trace, inserted_at, finished_at"
+    };
+}
+pub(super) use run_view_columns;
 
 pub(super) fn run_view(row: &impl Columns) -> Row<RunView> {
     Ok(RunView {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::super::rows::{self, Columns as _, RowError};
+use super::super::handed::Handed;
+use super::super::rows::{self, Columns as _, RowError, account_columns, credential_columns, run_columns};
 use super::super::{Claimed, Claims, Standing, StoreError};
 use super::{Writer, now};
 use crate::lifecycle::Region;
@@ -30,10 +31,17 @@ const ANY_DUE: &str = concat!(
 
 const NEXT_DUE: &str = concat!("SELECT min(due_at) - ", now!(), " FROM runs WHERE state = 'waiting'");
 
-pub(super) async fn claim(writer: &Writer, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError> {
+pub(super) async fn claim(
+    writer: &Writer,
+    handed: &Handed,
+    worker: Uuid,
+    regions: &[Region],
+    limit: u32,
+) -> Result<Claims, StoreError> {
     let mut taken = writer.take().await?;
     let any: bool = sqlx::query_scalar(ANY_DUE).fetch_one(taken.get()).await?;
     let mut runs = Vec::new();
+    let next_due_ms: Option<i64>;
     if any {
         sqlx::query("BEGIN IMMEDIATE").execute(taken.get()).await?;
         sqlx::query(PROMOTE).execute(taken.get()).await?;
@@ -46,10 +54,14 @@ pub(super) async fn claim(writer: &Writer, worker: Uuid, regions: &[Region], lim
         for id in claimed {
             runs.push(read(taken.get(), id).await?);
         }
-        sqlx::query("COMMIT").execute(taken.get()).await?;
+        // Before the commit: nothing may fail between it and the answer.
+        next_due_ms = sqlx::query_scalar(NEXT_DUE).fetch_one(taken.get()).await?;
+        handed.note(runs.iter().map(|(_, claimed)| claimed.run.id));
+        taken.commit().await?;
+    } else {
+        next_due_ms = sqlx::query_scalar(NEXT_DUE).fetch_one(taken.get()).await?;
+        taken.keep();
     }
-    let next_due_ms: Option<i64> = sqlx::query_scalar(NEXT_DUE).fetch_one(taken.get()).await?;
-    taken.keep();
     // RETURNING promises no order.
     runs.sort_by_key(|(fair_key, _)| *fair_key);
     Ok(Claims { runs: runs.into_iter().map(|(_, run)| run).collect(), next_due_ms: next_due_ms.map(|ms| ms.max(0)) })
@@ -59,18 +71,24 @@ fn regions_json(regions: &[Region]) -> String {
     serde_json::json!(regions).to_string()
 }
 
+const CLAIMED: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    ", ",
+    account_columns!(),
+    ", ",
+    credential_columns!(),
+    ", ",
+    now!(),
+    " - c.intent_at AS intent_age, ",
+    now!(),
+    " - r.claimed_at AS elapsed, r.fair_key FROM runs r JOIN accounts a ON a.id = r.account_id \
+     JOIN credentials c ON c.account_id = a.id WHERE r.id = ?"
+);
+
 /// A claimed run with its account and secrets, and its fair key.
 async fn read(db: &mut SqliteConnection, run: Uuid) -> Result<(i64, Claimed), RowError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {run}, {account}, {credential}, {now} - c.intent_at AS intent_age, {now} - r.claimed_at AS elapsed, \
-         r.fair_key FROM runs r JOIN accounts a ON a.id = r.account_id JOIN credentials c ON c.account_id = a.id \
-         WHERE r.id = ?",
-        run = rows::RUN,
-        account = rows::ACCOUNT,
-        credential = rows::CREDENTIAL,
-        now = now!(),
-    ));
-    let row = sqlx::query(sql).bind(run).fetch_one(db).await?;
+    let row = sqlx::query(CLAIMED).bind(run).fetch_one(db).await?;
     let claimed = Claimed {
         run: rows::run(&row)?,
         account: rows::account(&row)?,
@@ -100,26 +118,27 @@ pub(super) async fn heartbeat(writer: &Writer, worker: Uuid, regions: &[Region])
     Ok(Standing { rank, live: ids.len().max(1) as u32 })
 }
 
-const OWNED: &str = "SELECT id, owner FROM runs WHERE state = 'running' \
-    AND (owner = ?1 OR owner NOT IN (SELECT id FROM workers WHERE heartbeat_at > ?2 OR id = ?1))";
+const OWNED: &str = "SELECT id, owner FROM runs WHERE state = 'running' AND CASE WHEN owner = ?1 THEN claimed_at <= ?2 \
+    ELSE owner NOT IN (SELECT id FROM workers WHERE heartbeat_at > ?2) END";
+
+const REQUEUE: &str = "UPDATE runs SET state = 'queued', owner = NULL, fence = fence + 1 WHERE id = ?";
 
 pub(super) async fn take_over(
     writer: &Writer,
+    handed: &Handed,
     worker: Uuid,
     dead_after: Duration,
     held: &[Uuid],
 ) -> Result<u64, StoreError> {
     let mut taken = writer.begin().await?;
+    let held = handed.with(held);
     let now: i64 = sqlx::query_scalar(concat!("SELECT ", now!())).fetch_one(taken.get()).await?;
     let oldest = now - dead_after.as_millis() as i64;
     let owned: Vec<(Uuid, Uuid)> = sqlx::query_as(OWNED).bind(worker).bind(oldest).fetch_all(taken.get()).await?;
     let mut requeued = 0;
     for (run, owner) in owned {
         if owner != worker || !held.contains(&run) {
-            sqlx::query("UPDATE runs SET state = 'queued', owner = NULL, fence = fence + 1 WHERE id = ?")
-                .bind(run)
-                .execute(taken.get())
-                .await?;
+            sqlx::query(REQUEUE).bind(run).execute(taken.get()).await?;
             requeued += 1;
         }
     }

@@ -23,7 +23,7 @@ const SAVE_INSTALL: &str = "INSERT INTO environment_integrations \
     ON CONFLICT (id) DO UPDATE SET environment_id = excluded.environment_id, integration_id = excluded.integration_id, \
     is_enabled = excluded.is_enabled, hash = excluded.hash, sealed = excluded.sealed, effective = excluded.effective \
     WHERE hash <> excluded.hash OR effective <> excluded.effective OR is_enabled <> excluded.is_enabled \
-    OR environment_id <> excluded.environment_id";
+    OR environment_id <> excluded.environment_id OR integration_id <> excluded.integration_id";
 
 pub(super) async fn save(writer: &Writer, new: &StoredDefinitions) -> Result<u64, StoreError> {
     let mut taken = writer.begin().await?;

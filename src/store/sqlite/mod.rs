@@ -17,11 +17,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection};
-use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::group::{Group, Write, Written};
+use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
@@ -50,8 +51,9 @@ use now;
 pub struct Sqlite {
     group: Group,
     writer: Arc<Writer>,
+    handed: Handed,
     reads: SqlitePool,
-    changed: Arc<Notify>,
+    changes: watch::Sender<u64>,
     closing: CancellationToken,
 }
 
@@ -80,10 +82,10 @@ impl Sqlite {
         let closing = tasks.stop();
         let flusher = writes::Flusher(Arc::clone(&writer));
         tasks.spawn("store.flush", super::group::run(inbox, flusher, closing.clone(), "store.flush"));
-        let changed = Arc::new(Notify::new());
-        tasks.spawn("store.poll", poll(options.clone(), Arc::clone(&changed), closing.clone()));
+        let changes = watch::Sender::new(0);
+        tasks.spawn("store.poll", poll(options.clone(), changes.clone(), closing.clone()));
         let reads = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options);
-        Ok(Self { group, writer, reads, changed, closing })
+        Ok(Self { group, writer, handed: Handed::default(), reads, changes, closing })
     }
 }
 
@@ -166,7 +168,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 }
 
 /// Looks for writes of other connections: `data_version` changes with each of them.
-async fn poll(options: SqliteConnectOptions, changed: Arc<Notify>, closing: CancellationToken) {
+async fn poll(options: SqliteConnectOptions, changes: watch::Sender<u64>, closing: CancellationToken) {
     let mut connection = None;
     let mut seen = 0_i64;
     while !closing.is_cancelled() {
@@ -177,7 +179,7 @@ async fn poll(options: SqliteConnectOptions, changed: Arc<Notify>, closing: Canc
             match sqlx::query_scalar::<_, i64>("PRAGMA data_version").fetch_one(open).await {
                 Ok(now) if now != seen => {
                     seen = now;
-                    changed.notify_waiters();
+                    changes.send_modify(|count| *count += 1);
                 }
                 Ok(_) => {}
                 Err(_) => connection = None,
@@ -211,7 +213,7 @@ impl Store for Sqlite {
     }
 
     async fn claim(&self, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError> {
-        claims::claim(&self.writer, worker, regions, limit).await
+        claims::claim(&self.writer, &self.handed, worker, regions, limit).await
     }
 
     async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError> {
@@ -219,7 +221,7 @@ impl Store for Sqlite {
     }
 
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
-        claims::take_over(&self.writer, worker, dead_after, held).await
+        claims::take_over(&self.writer, &self.handed, worker, dead_after, held).await
     }
 
     async fn retire(&self, worker: Uuid) -> Result<(), StoreError> {
@@ -292,8 +294,8 @@ impl Store for Sqlite {
         migrate::judge(found).map_err(StoreError::Schema)
     }
 
-    async fn changed(&self) {
-        self.changed.notified().await;
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     async fn close(&self) {

@@ -3,13 +3,15 @@
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 use uuid::Uuid;
 
-use super::super::rows::{self, RowError};
+use super::super::rows::{self, RowError, account_columns, credential_columns, run_view_columns};
 use super::super::{Account, AccountFilter, Backlog, Credential, RunView, StoreError, StoredEvent};
 use super::now;
 
 pub(super) async fn account(reads: &SqlitePool, id: Uuid) -> Result<Option<Account>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM accounts a WHERE a.id = ?", rows::ACCOUNT));
-    let row = sqlx::query(sql).bind(id).fetch_optional(reads).await?;
+    let row = sqlx::query(concat!("SELECT ", account_columns!(), " FROM accounts a WHERE a.id = ?"))
+        .bind(id)
+        .fetch_optional(reads)
+        .await?;
     Ok(row.as_ref().map(rows::account).transpose()?)
 }
 
@@ -19,29 +21,30 @@ pub(super) async fn accounts(
     limit: u32,
 ) -> Result<Vec<Account>, StoreError> {
     let mut query: QueryBuilder<Sqlite> =
-        QueryBuilder::new(format!("SELECT {} FROM accounts a WHERE a.status IS NOT NULL", rows::ACCOUNT));
+        QueryBuilder::new(concat!("SELECT ", account_columns!(), " FROM accounts a WHERE a.status IS NOT NULL"));
     rows::push_filter!(query, filter, "json_extract(a.reason, '$.code')");
     query.push(" ORDER BY a.id LIMIT ").push_bind(i64::from(limit));
     let rows = query.build().fetch_all(reads).await?;
     Ok(rows.iter().map(rows::account).collect::<Result<_, RowError>>()?)
 }
 
+const CREDENTIAL: &str = concat!(
+    "SELECT ",
+    credential_columns!(),
+    ", ",
+    now!(),
+    " - c.intent_at AS intent_age FROM credentials c WHERE c.account_id = ?"
+);
+
 pub(super) async fn credential(reads: &SqlitePool, account: Uuid) -> Result<Option<Credential>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {}, {} - c.intent_at AS intent_age FROM credentials c WHERE c.account_id = ?",
-        rows::CREDENTIAL,
-        now!()
-    ));
-    let row = sqlx::query(sql).bind(account).fetch_optional(reads).await?;
+    let row = sqlx::query(CREDENTIAL).bind(account).fetch_optional(reads).await?;
     Ok(row.as_ref().map(rows::credential).transpose()?)
 }
 
+const RUNS: &str = concat!("SELECT ", run_view_columns!(), " FROM runs WHERE account_id = ? ORDER BY id DESC LIMIT ?");
+
 pub(super) async fn runs(reads: &SqlitePool, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {} FROM runs WHERE account_id = ? ORDER BY id DESC LIMIT ?",
-        rows::RUN_VIEW
-    ));
-    let rows = sqlx::query(sql).bind(account).bind(i64::from(limit)).fetch_all(reads).await?;
+    let rows = sqlx::query(RUNS).bind(account).bind(i64::from(limit)).fetch_all(reads).await?;
     Ok(rows.iter().map(rows::run_view).collect::<Result<_, RowError>>()?)
 }
 

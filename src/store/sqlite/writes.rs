@@ -7,7 +7,8 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::super::group::{Flush, FlushError, Write, Written};
-use super::super::rows::{self, Columns as _, RowError};
+use super::super::rows::{self, RowError};
+use super::super::stands::{self, Stands};
 use super::super::{
     Accept, Accepted, Account, Commit, Committed, CredentialChange, Enqueue, Enqueued, Event, NewRun, RunChange,
     StoreError, TransitionWrite, shard_of,
@@ -21,10 +22,7 @@ pub(super) struct Flusher(pub(super) Arc<Writer>);
 #[async_trait]
 impl Flush for Flusher {
     async fn flush(&mut self, group: &[Write]) -> Result<Vec<Written>, FlushError> {
-        write_all(&self.0, group).await.map_err(|error| match StoreError::from(error) {
-            StoreError::Unavailable(why) => FlushError::Lost(why),
-            other => FlushError::Data(other.to_string()),
-        })
+        write_all(&self.0, group).await.map_err(|error| StoreError::from(error).into())
     }
 }
 
@@ -53,17 +51,7 @@ async fn accept(db: &mut SqliteConnection, new: &Accept) -> Result<Accepted, Row
             .bind(&new.run.message_id)
             .fetch_one(&mut *db)
             .await?;
-        let earlier = rows::must(row.id("account_id")?, "account_id")?;
-        if row.id("id")? == Some(new.run.id) {
-            // Our own earlier write, whose COMMIT's answer was lost.
-            return Ok(Accepted::Created);
-        }
-        let same = row.bytes("fingerprint")?.as_deref() == new.run.fingerprint.as_ref().map(<[u8; 32]>::as_slice);
-        return Ok(if same {
-            Accepted::Duplicate { account: earlier }
-        } else {
-            Accepted::Conflict { account: earlier }
-        });
+        return stands::earlier(new, &row);
     }
     insert_account(db, account).await?;
     sqlx::query("INSERT INTO credentials (account_id, sealed, version, expires_at) VALUES (?, ?, ?, ?)")
@@ -165,29 +153,17 @@ async fn insert_event(db: &mut SqliteConnection, account: Uuid, event: &Event) -
 }
 
 const STANDS: &str = "SELECT r.state, r.fence, a.sequence, c.version, c.sealed \
-    FROM runs r JOIN accounts a ON a.id = r.account_id LEFT JOIN credentials c ON c.account_id = r.account_id \
+    FROM runs r LEFT JOIN accounts a ON a.id = r.account_id LEFT JOIN credentials c ON c.account_id = r.account_id \
     WHERE r.id = ?";
 
 async fn commit(db: &mut SqliteConnection, change: &Commit) -> Result<Committed, RowError> {
     let Some(row) = sqlx::query(STANDS).bind(change.run).fetch_optional(&mut *db).await? else {
         return Ok(Committed::FenceLost);
     };
-    let state = rows::must(row.text("state")?, "state")?;
-    let sequence = row.int("sequence")?;
-    let version = row.int("version")?;
-    let held = state == "running" && row.int("fence")? == Some(change.fence);
-    let expected = change.transition.as_ref().map(|transition| transition.expected_sequence);
-    let moved = expected.is_some_and(|expected| sequence != Some(expected));
-    let credential_moved = change.credential.as_ref().is_some_and(|new| version != Some(new.expected_version));
-    if !held || moved || credential_moved {
-        if applied(db, change, &state, row.int("fence")?, version, row.bytes("sealed")?).await? {
-            return Ok(Committed::Done);
-        }
-        return Ok(match (held, moved) {
-            (false, _) => Committed::FenceLost,
-            (true, true) => Committed::SequenceMoved,
-            (true, false) => Committed::CredentialMoved,
-        });
+    let stands = Stands::read(&row)?;
+    if let Some(objection) = stands.objection(change) {
+        let envelope = envelope(db, change).await?;
+        return Ok(if stands.applied(change, envelope.as_deref()) { Committed::Done } else { objection });
     }
     if let Some(run) = &change.run_change {
         change_run(db, change.run, run).await?;
@@ -201,39 +177,14 @@ async fn commit(db: &mut SqliteConnection, change: &Commit) -> Result<Committed,
     Ok(Committed::Done)
 }
 
-/// Whether this very commit was written before, its answer lost: its event stands, or where it has none, its run's
-/// state or its secrets do.
-async fn applied(
-    db: &mut SqliteConnection,
-    change: &Commit,
-    state: &str,
-    fence: Option<i64>,
-    version: Option<i64>,
-    sealed: Option<Vec<u8>>,
-) -> Result<bool, RowError> {
-    if let Some(transition) = &change.transition {
-        let stored: Option<String> =
-            sqlx::query_scalar("SELECT envelope FROM events WHERE account_id = ? AND sequence = ?")
-                .bind(change.account)
-                .bind(transition.event.sequence)
-                .fetch_optional(db)
-                .await?;
-        return Ok(stored.as_deref() == Some(transition.event.envelope.as_str()));
-    }
-    if fence != Some(change.fence) {
-        return Ok(false);
-    }
-    Ok(match (&change.run_change, &change.credential) {
-        (Some(RunChange::Finish { .. }), _) => state == "finished",
-        (Some(RunChange::Wait { .. }), _) => state == "waiting",
-        (Some(RunChange::Release { .. }), _) => state == "queued",
-        (Some(RunChange::Save { .. }) | None, Some(credential)) => {
-            state == "running"
-                && version == Some(credential.expected_version + 1)
-                && sealed.as_deref() == credential.sealed.as_ref().map(crate::seal::Sealed::as_bytes)
-        }
-        (Some(RunChange::Save { .. }) | None, None) => false,
-    })
+/// The event that is stored where the commit's would go.
+async fn envelope(db: &mut SqliteConnection, change: &Commit) -> Result<Option<String>, sqlx::Error> {
+    let Some(transition) = &change.transition else { return Ok(None) };
+    sqlx::query_scalar("SELECT envelope FROM events WHERE account_id = ? AND sequence = ?")
+        .bind(change.account)
+        .bind(transition.event.sequence)
+        .fetch_optional(db)
+        .await
 }
 
 const FINISH: &str = concat!(
@@ -310,6 +261,12 @@ async fn change_credential(
 
 /// A run of an existing account, in the caller's transaction.
 pub(super) async fn enqueue(db: &mut SqliteConnection, enqueue: &Enqueue) -> Result<Enqueued, RowError> {
+    let mine: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM runs WHERE id = ?").bind(enqueue.run.id).fetch_optional(&mut *db).await?;
+    if mine.is_some() {
+        // Our own earlier write, whose COMMIT's answer was lost.
+        return Ok(Enqueued::Done);
+    }
     let sequence: Option<i64> = sqlx::query_scalar("SELECT sequence FROM accounts WHERE id = ?")
         .bind(enqueue.account)
         .fetch_optional(&mut *db)

@@ -1,0 +1,73 @@
+//! Hears of other processes' writes: one NOTIFY a group.
+//!
+//! Nothing depends on it but speed. A notification may be missed while the connection is down, so everybody is woken
+//! once after each connect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::line::Server;
+use crate::reconnect::Reconnect;
+
+/// How long silence lasts before the connection is tried: a silent death looks like silence.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Listens until `closing`. Notifications whose payload is `own` are this process's own.
+pub(super) async fn run(server: Arc<Server>, own: String, changes: watch::Sender<u64>, closing: CancellationToken) {
+    let mut pauses = Reconnect::default();
+    loop {
+        let heard = closing.run_until_cancelled(listen(&server, &own, &changes, &mut pauses)).await;
+        let Some(ended) = heard else { return };
+        // The tasks that write say so when the database is down; this one only adds to the record.
+        if let Err(error) = ended {
+            tracing::debug!(task = "store.listen", %error, "not listening to other processes");
+        }
+        let pause = pauses.pause();
+        if closing.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn listen(
+    server: &Server,
+    own: &str,
+    changes: &watch::Sender<u64>,
+    pauses: &mut Reconnect,
+) -> Result<(), sqlx::Error> {
+    // A listener comes only out of a pool; this one lives and dies with it.
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(server.options());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen("tidewaiter").await?;
+    pauses.succeeded();
+    wake(changes);
+    loop {
+        let Ok(heard) = tokio::time::timeout(SILENCE, listener.try_recv()).await else {
+            let tried = sqlx::query("SELECT 1").execute(&mut listener);
+            match tokio::time::timeout(Duration::from_secs(5), tried).await {
+                Ok(answered) => answered?,
+                Err(_) => return Ok(()),
+            };
+            continue;
+        };
+        match heard? {
+            Some(notification) if notification.payload() == own => {}
+            Some(_) => wake(changes),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn wake(changes: &watch::Sender<u64>) {
+    changes.send_modify(|count| *count += 1);
+}

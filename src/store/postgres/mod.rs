@@ -1,0 +1,207 @@
+//! The store in PostgreSQL 14 or newer, for any number of worker processes.
+//!
+//! Each task owns its connection: accepts, commits, claims and heartbeats, relay, listener, and one for the rare rest;
+//! reads have three. A database that is down delays accepts and commits and fails everything else at once; nothing
+//! needs a restart when it comes back. Nothing here creates or changes the schema but [`Postgres::migrate`].
+
+mod claims;
+mod definitions;
+mod line;
+mod listen;
+mod outbox;
+mod reads;
+mod schema;
+mod sql;
+mod writes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::line::{Line, Lines, Server, within};
+use super::group::{Group, Write, Written};
+use super::handed::Handed;
+use super::{
+    Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
+    Enqueued, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions, StoredEvent, Unpublished,
+};
+use crate::clock::{Clock as _, SystemClock};
+use crate::lifecycle::Region;
+use crate::seal::Sealed;
+use crate::tasks::Tasks;
+
+#[doc(hidden)]
+pub use self::sql::ALL as STATEMENTS;
+
+/// How many connections serve reads.
+const READERS: usize = 3;
+
+/// The store in a PostgreSQL database.
+#[derive(Debug)]
+pub struct Postgres {
+    server: Arc<Server>,
+    accepts: Group,
+    commits: Group,
+    claims: Line,
+    relay: Line,
+    rest: Line,
+    reads: Lines,
+    changes: watch::Sender<u64>,
+    handed: Handed,
+    closing: CancellationToken,
+}
+
+impl Postgres {
+    /// Starts the store's tasks. Connects to nothing yet, so that a database that is down does not matter here.
+    ///
+    /// # Errors
+    /// When the URL is not a PostgreSQL URL.
+    pub fn connect(url: &str, tasks: &Tasks) -> Result<Self, StoreError> {
+        let server = Arc::new(Server::new(url)?);
+        let own = SystemClock::default().new_id().simple().to_string();
+        let closing = CancellationToken::new();
+        let flush = |name| {
+            let (group, inbox) = Group::new();
+            let flusher = writes::Flusher { line: Line::hot(&server), own: own.clone() };
+            tasks.spawn(name, super::group::run(inbox, flusher, closing.clone(), name));
+            group
+        };
+        let (accepts, commits) = (flush("store.accept"), flush("store.commit"));
+        let changes = watch::Sender::new(0);
+        tasks.spawn("store.listen", listen::run(Arc::clone(&server), own, changes.clone(), closing.clone()));
+        Ok(Self {
+            accepts,
+            commits,
+            claims: Line::hot(&server),
+            relay: Line::hot(&server),
+            rest: Line::cool(&server),
+            reads: Lines::new(&server, READERS),
+            changes,
+            handed: Handed::default(),
+            closing,
+            server,
+        })
+    }
+
+    /// Brings the schema up to date; answers how many steps that took. Safe to run in several processes at once.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or is read only, or the schema is newer than this version.
+    pub async fn migrate(url: &str) -> Result<u64, StoreError> {
+        schema::migrate(&Server::new(url)?).await
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn accept(&self, accept: Accept, patience: Patience) -> Result<Accepted, StoreError> {
+        match self.accepts.write(Write::Accept(Box::new(accept)), patience).await? {
+            Written::Accepted(accepted) => Ok(accepted),
+            Written::Committed(_) => Err(StoreError::Closed),
+        }
+    }
+
+    async fn commit(&self, commit: Commit, patience: Patience) -> Result<Committed, StoreError> {
+        match self.commits.write(Write::Commit(Box::new(commit)), patience).await? {
+            Written::Committed(committed) => Ok(committed),
+            Written::Accepted(_) => Err(StoreError::Closed),
+        }
+    }
+
+    async fn enqueue(&self, enqueue: Enqueue) -> Result<Enqueued, StoreError> {
+        within(writes::enqueue(&self.rest, &enqueue)).await
+    }
+
+    async fn claim(&self, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError> {
+        within(claims::claim(&self.claims, &self.handed, worker, regions, limit)).await
+    }
+
+    async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError> {
+        within(claims::heartbeat(&self.claims, worker, regions)).await
+    }
+
+    async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
+        within(claims::take_over(&self.claims, &self.handed, worker, dead_after, held)).await
+    }
+
+    async fn retire(&self, worker: Uuid) -> Result<(), StoreError> {
+        within(claims::retire(&self.claims, worker)).await
+    }
+
+    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
+        within(outbox::unpublished(&self.relay, shards, limit)).await
+    }
+
+    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
+        within(outbox::published(&self.relay, events)).await
+    }
+
+    async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {
+        within(outbox::quarantine(&self.rest, &refused)).await
+    }
+
+    async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError> {
+        within(definitions::save(&self.rest, &definitions)).await
+    }
+
+    async fn definitions(&self) -> Result<StoredDefinitions, StoreError> {
+        within(definitions::load(&self.reads)).await
+    }
+
+    async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {
+        within(definitions::effective(&self.reads, hash)).await
+    }
+
+    async fn setting(&self, key: &str, value: Sealed) -> Result<Sealed, StoreError> {
+        within(definitions::setting(&self.rest, key, &value)).await
+    }
+
+    async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        within(reads::account(&self.reads, id)).await
+    }
+
+    async fn accounts(&self, filter: &AccountFilter, limit: u32) -> Result<Vec<Account>, StoreError> {
+        within(reads::accounts(&self.reads, filter, limit)).await
+    }
+
+    async fn credential(&self, account: Uuid) -> Result<Option<Credential>, StoreError> {
+        within(reads::credential(&self.reads, account)).await
+    }
+
+    async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
+        within(reads::runs(&self.reads, account, limit)).await
+    }
+
+    async fn account_events(
+        &self,
+        account: Uuid,
+        from_sequence: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        within(reads::account_events(&self.reads, account, from_sequence, limit)).await
+    }
+
+    async fn events_since(&self, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        within(reads::events_since(&self.reads, from_ms, limit)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        within(reads::backlog(&self.reads)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        schema::check(&self.server).await
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn close(&self) {
+        self.closing.cancel();
+    }
+}

@@ -1,0 +1,14 @@
+//! Integration tests: one binary, one module a subject.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::assigning_clones,
+    clippy::default_trait_access,
+    clippy::unnecessary_wraps,
+    missing_docs,
+    reason = "a test that cannot go on fails here and now, and is read more often than it is run"
+)]
+
+mod store_conformance;

@@ -1,0 +1,121 @@
+//! One set of checks that every store must pass.
+//!
+//! On SQLite always, in a file of the test's own. On PostgreSQL in a fresh database of the test's own, made on the server
+//! that `TIDEWAITER_TEST_POSTGRES` names (the URL of a user who may create databases); without it that half is skipped,
+//! loudly, or fails where `CI` is set or `TIDEWAITER_REQUIRE_POSTGRES=1`.
+
+mod accept;
+mod claim;
+mod commit;
+mod databases;
+mod definitions;
+mod enqueue;
+mod outage;
+mod outbox;
+mod postgres_only;
+mod reads;
+mod rows;
+mod takeover;
+
+/// Makes a test of each check for each store.
+macro_rules! on_both {
+    ($($topic:ident { $($check:ident)+ })+) => {
+        mod sqlite {
+            $(mod $topic { $(
+                #[tokio::test]
+                async fn $check() {
+                    super::super::databases::on_sqlite(async |database| super::super::$topic::$check(&database).await).await;
+                }
+            )+ })+
+        }
+        mod postgres {
+            $(mod $topic { $(
+                #[tokio::test]
+                async fn $check() {
+                    super::super::databases::on_postgres(async |database| super::super::$topic::$check(&database).await)
+                        .await;
+                }
+            )+ })+
+        }
+    };
+}
+
+on_both! {
+    accept {
+        a_new_message_makes_an_account_with_all_that_belongs_to_it
+        the_same_message_again_is_a_duplicate_and_changes_nothing
+        the_same_message_id_with_another_body_is_a_conflict
+        the_same_message_id_in_another_environment_is_another_message
+        repeating_the_very_same_write_is_answered_as_created
+        of_two_processes_with_the_same_messages_exactly_one_creates_each
+        duplicates_in_one_burst_make_one_account
+        a_refused_datum_fails_alone
+        texts_and_numbers_come_back_unchanged
+        messages_without_an_id_never_collide
+    }
+    claim {
+        runs_come_in_fair_order_and_only_of_the_asked_regions
+        a_claim_takes_no_more_than_its_limit
+        each_claim_raises_the_fence
+        two_claimers_never_share_a_run
+        a_run_that_was_accepted_as_claimed_is_not_claimable
+        a_waiting_run_becomes_due
+        a_claim_tells_when_the_next_run_is_due
+        a_claim_brings_account_secrets_and_progress
+    }
+    takeover {
+        workers_are_ranked_by_id
+        a_dead_workers_runs_are_requeued_and_its_commits_lost
+        a_live_workers_runs_are_left_alone
+        runs_whose_owner_is_unknown_are_requeued
+        own_runs_that_the_worker_does_not_know_of_are_requeued
+        a_run_just_claimed_is_not_taken_for_a_lost_one
+        a_retired_worker_gives_its_runs_back
+        a_takeover_amid_commits_leaves_each_run_with_exactly_one_outcome
+    }
+    commit {
+        finishing_moves_run_account_and_event_together
+        saved_progress_survives_and_the_run_stays_held
+        a_released_run_is_claimable_at_once_and_keeps_its_progress
+        a_moved_account_refuses_the_commit_whole
+        moved_secrets_refuse_the_commit_whole
+        a_commit_under_an_old_fence_changes_nothing
+        a_commit_of_an_unknown_run_is_a_lost_fence
+        repeating_a_commit_is_answered_as_done
+        a_later_commit_is_not_taken_for_a_repetition
+        a_refresh_intent_comes_back_with_its_age
+        new_secrets_raise_their_version
+        a_deleted_account_leaves_a_tombstone
+        commits_in_one_burst_each_have_their_own_outcome
+    }
+    enqueue {
+        a_replay_makes_a_run_with_its_transition
+        an_account_has_one_unfinished_run
+        a_moved_account_refuses_a_replay
+        repeating_an_enqueue_is_answered_as_done
+        an_enqueue_amid_the_finish_of_the_run_before_gets_a_clear_answer
+    }
+    outbox {
+        only_the_lowest_event_of_an_account_is_a_head
+        heads_are_divided_by_shard_and_bounded
+        confirming_twice_is_harmless
+        the_same_refused_request_is_kept_once_and_counted
+        another_process_hears_of_a_write
+    }
+    definitions {
+        applying_twice_changes_nothing_the_second_time
+        a_changed_integration_gets_a_new_version
+        a_setting_keeps_its_first_value
+        of_two_processes_with_a_setting_both_get_the_same_value
+    }
+    reads {
+        accounts_are_filtered_by_each_field
+        accounts_are_paged_by_id
+        runs_come_latest_first
+        events_of_an_account_come_in_order_and_from_a_sequence_on
+        events_come_since_a_time
+        the_backlog_is_counted_with_ages
+        what_is_not_there_is_none
+        a_current_schema_passes_the_check
+    }
+}

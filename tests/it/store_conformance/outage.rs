@@ -1,0 +1,106 @@
+//! A database that is killed under a stream of accepts, and comes back.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tidewaiter::store::postgres::Postgres;
+use tidewaiter::store::{Accept, Accepted, Patience, Store};
+use tidewaiter::tasks::Tasks;
+use tokio::sync::Notify;
+
+use super::databases::{server, unique};
+use super::rows::{accept, create};
+
+/// A server of this test's own.
+struct Own(PathBuf);
+
+impl Own {
+    fn start() -> Self {
+        let place = std::env::temp_dir().join(format!("tidewaiter-{}", unique()));
+        std::fs::create_dir_all(&place).unwrap();
+        let own = Self(place);
+        own.ask("start");
+        own
+    }
+
+    fn ask(&self, what: &str) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
+        let said = Command::new(script).arg(what).arg(&self.0).output().expect("scripts/services runs");
+        assert!(said.status.success(), "{what}: {}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap()
+    }
+
+    fn url(&self) -> String {
+        let settings = self.ask("env");
+        let line = settings.lines().find_map(|line| line.strip_prefix("export DATABASE_URL="));
+        line.expect("a URL").trim_matches('\'').to_owned()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.ask("wipe");
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Accepts one after the other until told to stop; answers what it accepted.
+async fn stream(
+    store: Arc<dyn Store>,
+    count: Arc<AtomicUsize>,
+    counted: Arc<Notify>,
+    stop: Arc<AtomicBool>,
+) -> Vec<Accept> {
+    let mut made = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let new = accept();
+        create(&*store, &new).await;
+        made.push(new);
+        count.fetch_add(1, Ordering::Relaxed);
+        counted.notify_one();
+    }
+    made
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_accept_survives_a_database_that_is_killed_and_is_made_once() {
+    if server().is_none() {
+        return;
+    }
+    let own = Own::start();
+    let url = own.url();
+    Postgres::migrate(&url).await.unwrap();
+    let store: Arc<dyn Store> = Arc::new(Postgres::connect(&url, &Tasks::new()).unwrap());
+    let (count, counted, stop) =
+        (Arc::<AtomicUsize>::default(), Arc::<Notify>::default(), Arc::<AtomicBool>::default());
+    let mut streams = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        streams.spawn(stream(Arc::clone(&store), Arc::clone(&count), Arc::clone(&counted), Arc::clone(&stop)));
+    }
+    let at_least = async |wanted: usize| {
+        while count.load(Ordering::Relaxed) < wanted {
+            counted.notified().await;
+        }
+    };
+    for _ in 0..3 {
+        at_least(count.load(Ordering::Relaxed) + 100).await;
+        own.ask("kill");
+        own.ask("start");
+    }
+    // The same store, without a restart, goes on.
+    at_least(count.load(Ordering::Relaxed) + 100).await;
+    stop.store(true, Ordering::Relaxed);
+    let made: Vec<Accept> = streams.join_all().await.into_iter().flatten().collect();
+
+    assert_eq!(store.backlog().await.unwrap().queued, made.len() as i64);
+    for new in &made {
+        assert_eq!(store.account(new.account.id).await.unwrap().as_ref(), Some(&new.account));
+        // The producer, who was not answered, sends it again.
+        let mut again = accept();
+        again.run.message_id.clone_from(&new.run.message_id);
+        let repeated = store.accept(again, Patience::Endless).await.unwrap();
+        assert_eq!(repeated, Accepted::Duplicate { account: new.account.id });
+    }
+}

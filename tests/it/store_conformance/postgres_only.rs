@@ -1,0 +1,114 @@
+//! What only PostgreSQL has: a schema that is not there yet, a server that is away, statements to prepare.
+
+use std::time::Duration;
+
+use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
+use tidewaiter::store::postgres::{Postgres, STATEMENTS};
+use tidewaiter::store::{Patience, Store as _, StoreError};
+use tidewaiter::tasks::Tasks;
+
+use super::databases::{at, on_empty_postgres, on_postgres, server};
+use super::rows::accept;
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_on_a_fresh_schema() {
+    on_postgres(async |database| {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        for statement in STATEMENTS {
+            let prepared = connection.prepare(statement.into_sql_str()).await;
+            assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schema_that_is_missing_is_named_with_the_command() {
+    on_empty_postgres(async |database| {
+        let store = database.open().await;
+        let error = store.check().await.unwrap_err();
+        assert!(matches!(&error, StoreError::Schema(why) if why.contains("tidewaiter migrate")), "{error}");
+        // What comes all the same is not the data's fault.
+        let patience = Patience::For(Duration::from_millis(1));
+        let error = store.accept(accept(), patience).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn migrating_twice_or_at_once_is_one_migration() {
+    on_empty_postgres(async |database| {
+        let (one, other) = tokio::join!(Postgres::migrate(database.url()), Postgres::migrate(database.url()));
+        one.unwrap();
+        other.unwrap();
+        assert_eq!(Postgres::migrate(database.url()).await.unwrap(), 0);
+        database.open().await.check().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_version_is_refused() {
+    on_postgres(async |database| {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+            VALUES (999, 'later', true, '', 0)";
+        connection.execute(newer).await.unwrap();
+        for outcome in [Postgres::migrate(database.url()).await.err(), database.open().await.check().await.err()] {
+            assert!(matches!(&outcome, Some(StoreError::Schema(why)) if why.contains("newer")), "{outcome:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_named_and_refuses_nothing_but_time() {
+    // Nobody listens on port 1; no server is needed for this test.
+    let store = Postgres::connect("postgres://user:a-secret@127.0.0.1:1/name", &Tasks::new()).unwrap();
+    let error = store.check().await.unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:1") && error.contains("`name`") && error.contains("is it running"), "{error}");
+    let outcome = store.accept(accept(), Patience::For(Duration::from_millis(20))).await;
+    let Err(StoreError::Unavailable(why)) = outcome else { panic!("{outcome:?}") };
+    assert!(why.contains("127.0.0.1:1"), "{why}");
+    assert!(!error.contains("a-secret") && !why.contains("a-secret"));
+}
+
+#[tokio::test]
+async fn a_wrong_user_or_database_is_named_without_the_password() {
+    let Some(server) = server() else { return };
+    let store = Postgres::connect(&at(&server, "there_is_no_such_database"), &Tasks::new()).unwrap();
+    let error = store.check().await.unwrap_err().to_string();
+    assert!(error.contains("`there_is_no_such_database`") && error.contains("create it"), "{error}");
+    let mut url = url::Url::parse(&server).unwrap();
+    url.set_username("nobody_here").unwrap();
+    url.set_password(Some("a-secret")).unwrap();
+    let store = Postgres::connect(url.as_str(), &Tasks::new()).unwrap();
+    // A server that trusts everybody on the loopback lets this user in only if it exists.
+    let error = store.check().await.unwrap_err().to_string();
+    assert!(error.contains("nobody_here") && !error.contains("a-secret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_refused_without_its_password() {
+    let error = Postgres::connect("postgres://user:a-secret@host:port/name", &Tasks::new()).unwrap_err().to_string();
+    assert!(error.contains("database URL") && !error.contains("a-secret"), "{error}");
+}
+
+#[tokio::test]
+async fn connections_that_the_server_ends_are_made_anew() {
+    on_postgres(async |database| {
+        let store = database.open().await;
+        let mut admin = PgConnection::connect(database.url()).await.unwrap();
+        for _ in 0..3 {
+            let new = accept();
+            let accepted = store.accept(new.clone(), Patience::Endless).await.unwrap();
+            assert_eq!(accepted, tidewaiter::store::Accepted::Created);
+            assert_eq!(store.account(new.account.id).await.unwrap().unwrap(), new.account);
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            admin.execute(end).await.unwrap();
+        }
+    })
+    .await;
+}
