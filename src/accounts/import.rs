@@ -130,8 +130,10 @@ impl Accounts {
         match self.store.accept(accept, patience).await? {
             Accepted::Created => {
                 self.told(transition.word);
-                if let Some((lane, started)) = started {
-                    lane.start(started);
+                match (started, &self.lane) {
+                    (Some((lane, started)), _) => lane.start(started),
+                    (None, Some(lane)) => lane.queued.notify_one(),
+                    (None, None) => {}
                 }
                 Ok(Imported::Created(Box::new(account)))
             }

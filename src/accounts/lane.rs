@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::lifecycle::Region;
@@ -36,6 +36,8 @@ pub struct FastLane {
     backlog: AtomicBool,
     held: Arc<Mutex<HashSet<Uuid>>>,
     started: mpsc::UnboundedSender<Started>,
+    /// Rung when this process queued a run instead of starting it.
+    pub queued: Notify,
 }
 
 /// A slot in use. The run it was taken for counts as held until it is dropped.
@@ -69,7 +71,15 @@ impl FastLane {
         // Unbounded, but never longer than there are slots: whatever is sent holds one.
         let (started, receiver) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(slots));
-        let lane = Self { worker, regions, slots, backlog: AtomicBool::new(true), held: Arc::default(), started };
+        let lane = Self {
+            worker,
+            regions,
+            slots,
+            backlog: AtomicBool::new(true),
+            held: Arc::default(),
+            started,
+            queued: Notify::new(),
+        };
         (Arc::new(lane), receiver)
     }
 

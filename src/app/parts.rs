@@ -15,6 +15,7 @@ use crate::definitions;
 use crate::intake::Intake;
 use crate::reconnect::Reconnect;
 use crate::seal::{Fingerprint, KeyProblem, Sealer, create_key_file};
+use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Patience, Store, StoreError};
 use crate::tasks::Tasks;
@@ -52,7 +53,11 @@ pub async fn open_store(settings: &Settings, tasks: &Tasks) -> Result<Arc<dyn St
             })?;
             Ok(Arc::new(store))
         }
-        DatabaseKind::Postgres => Err(StartError::BadInput("not here".into())),
+        DatabaseKind::Postgres => {
+            let store = Postgres::connect(settings.database.expose(), tasks)
+                .map_err(|error| StartError::BadInput(error.to_string()))?;
+            Ok(Arc::new(store))
+        }
     }
 }
 

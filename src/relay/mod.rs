@@ -75,11 +75,14 @@ impl Relay {
     /// Publishes until `stop`, and once more after it: what is committed by then goes out.
     pub async fn run(self, stop: CancellationToken) {
         let mut pauses = Reconnect::default();
+        let mut changes = self.store.changes();
         loop {
+            // What changes from here on is looked at again, however short the rest.
+            changes.borrow_and_update();
             let stopping = stop.is_cancelled();
             match self.pass().await {
                 Ok(0) if stopping => return,
-                Ok(0) => self.rest(&stop).await,
+                Ok(0) => self.rest(&mut changes, &stop).await,
                 Ok(_) => pauses.succeeded(),
                 Err(error) if stopping => {
                     tracing::warn!(%error, "events are left in the outbox; the next worker publishes them");
@@ -100,10 +103,10 @@ impl Relay {
         }
     }
 
-    async fn rest(&self, stop: &CancellationToken) {
+    async fn rest(&self, changes: &mut watch::Receiver<u64>, stop: &CancellationToken) {
         tokio::select! {
             () = self.committed.notified() => {}
-            () = self.store.changed() => {}
+            _ = changes.changed() => {}
             () = tokio::time::sleep(FALLBACK) => {}
             () = stop.cancelled() => {}
         }

@@ -53,6 +53,7 @@ pub(super) async fn run(runner: Runner, mut standing: watch::Receiver<Standing>)
         () = stop.cancelled() => return,
     }
     let mut pauses = Reconnect::default();
+    let mut changes = runner.accounts.store.changes();
     loop {
         let slot = tokio::select! {
             slot = runner.lane.slot() => slot,
@@ -66,6 +67,8 @@ pub(super) async fn run(runner: Runner, mut standing: watch::Receiver<Standing>)
             slots.push(slot);
         }
         let asked = slots.len();
+        // What changes from here on is looked at again, however short the rest.
+        changes.borrow_and_update();
         match runner.accounts.store.claim(runner.lane.worker, &runner.lane.regions, asked as u32).await {
             Ok(claims) => {
                 pauses.succeeded();
@@ -77,7 +80,7 @@ pub(super) async fn run(runner: Runner, mut standing: watch::Receiver<Standing>)
                 }
                 drop(slots);
                 if got < asked {
-                    rest(&runner, claims.next_due_ms).await;
+                    rest(&runner, &mut changes, claims.next_due_ms).await;
                 }
             }
             Err(error) => {
@@ -94,12 +97,13 @@ pub(super) async fn run(runner: Runner, mut standing: watch::Receiver<Standing>)
 }
 
 /// Waits for the next due run, a change in the store, or the end.
-async fn rest(runner: &Runner, next_due_ms: Option<i64>) {
+async fn rest(runner: &Runner, changes: &mut watch::Receiver<u64>, next_due_ms: Option<i64>) {
     let due = next_due_ms.map_or(FALLBACK, |ms| Duration::from_millis(ms.max(1) as u64).min(FALLBACK));
     let stop = runner.tasks.stop();
     tokio::select! {
         () = tokio::time::sleep(due) => {}
-        () = runner.accounts.store.changed() => {}
+        _ = changes.changed() => {}
+        () = runner.lane.queued.notified() => {}
         () = stop.cancelled() => {}
     }
 }

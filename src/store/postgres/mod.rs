@@ -63,7 +63,8 @@ impl Postgres {
     pub fn connect(url: &str, tasks: &Tasks) -> Result<Self, StoreError> {
         let server = Arc::new(Server::new(url)?);
         let own = SystemClock::default().new_id().simple().to_string();
-        let closing = CancellationToken::new();
+        // Closing the store is what stops its tasks.
+        let closing = tasks.stop();
         let flush = |name| {
             let (group, inbox) = Group::new();
             let flusher = writes::Flusher { line: Line::hot(&server), own: own.clone() };
