@@ -57,7 +57,7 @@ fn syntax(error: &serde_json::Error) -> Refusal {
     let text = error.to_string();
     let code = if text.starts_with("number out of range") {
         IntakeCode::UnsafeNumber
-    } else if text.contains("surrogate") {
+    } else if text.contains("surrogate") || text.contains("end of hex escape") {
         IntakeCode::BadCharacter
     } else {
         IntakeCode::Malformed

@@ -46,14 +46,11 @@ pub enum LinesError {
 ///
 /// # Errors
 /// When the input cannot be read to its end, or a line cannot be stored at all.
-pub async fn receive_lines<R>(
-    intake: &Intake,
-    mut input: R,
-    mut done: impl FnMut(LineOutcome),
-) -> Result<u64, LinesError>
+pub async fn receive_lines<R>(intake: &Intake, input: R, mut done: impl FnMut(LineOutcome)) -> Result<u64, LinesError>
 where
     R: AsyncBufRead + Unpin,
 {
+    let mut lines = Lines::new(input);
     let mut under_way = FuturesOrdered::new();
     let mut number = 0;
     let mut open = true;
@@ -65,7 +62,7 @@ where
                     done(finished?);
                 }
             }
-            read = read_line(&mut input), if open && under_way.len() < UNDER_WAY => {
+            read = lines.next(), if open && under_way.len() < UNDER_WAY => {
                 match read.map_err(|error| LinesError::Read(number, error))? {
                     None => open = false,
                     Some(bytes) => {
@@ -100,23 +97,35 @@ async fn receive_one(intake: &Intake, line: u64, bytes: Vec<u8>) -> Result<LineO
     }
 }
 
-/// One line without its end; `None` at the end of the input. A line that is too long keeps one byte more than a message
-/// may have, and the rest of it is read and dropped.
-async fn read_line(input: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    loop {
-        let available = input.fill_buf().await?;
-        if available.is_empty() {
-            return Ok((!line.is_empty()).then_some(line));
-        }
-        let end = available.iter().position(|byte| *byte == b'\n');
-        let piece = &available[..end.unwrap_or(available.len())];
-        let room = (json::MAX_BYTES + 1).saturating_sub(line.len());
-        line.extend_from_slice(&piece[..piece.len().min(room)]);
-        let used = end.map_or(available.len(), |end| end + 1);
-        input.consume(used);
-        if end.is_some() {
-            return Ok(Some(line));
+/// Reads lines without their ends. A line that is too long keeps one byte more than a message may have, and the rest of
+/// it is read and dropped.
+struct Lines<R> {
+    input: R,
+    line: Vec<u8>,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    const fn new(input: R) -> Self {
+        Self { input, line: Vec::new() }
+    }
+
+    /// The next line; `None` at the end of the input. What was read of a line stays when the future is dropped.
+    async fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        loop {
+            let available = self.input.fill_buf().await?;
+            if available.is_empty() {
+                let last = std::mem::take(&mut self.line);
+                return Ok((!last.is_empty()).then_some(last));
+            }
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let piece = &available[..end.unwrap_or(available.len())];
+            let room = (json::MAX_BYTES + 1).saturating_sub(self.line.len());
+            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            let used = end.map_or(available.len(), |end| end + 1);
+            self.input.consume(used);
+            if end.is_some() {
+                return Ok(Some(std::mem::take(&mut self.line)));
+            }
         }
     }
 }
@@ -127,9 +136,9 @@ mod tests {
 
     async fn lines(text: &[u8]) -> Vec<usize> {
         // A tiny buffer, so that lines cross its edge.
-        let mut input = tokio::io::BufReader::with_capacity(3, text);
+        let mut input = Lines::new(tokio::io::BufReader::with_capacity(3, text));
         let mut sizes = Vec::new();
-        while let Some(line) = read_line(&mut input).await.unwrap() {
+        while let Some(line) = input.next().await.unwrap() {
             sizes.push(line.len());
         }
         sizes
@@ -147,5 +156,19 @@ mod tests {
         let mut text = vec![b'x'; 3 * json::MAX_BYTES];
         text.extend_from_slice(b"\nnext");
         assert_eq!(lines(&text).await, [json::MAX_BYTES + 1, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_comes_in_pieces_survives_a_reader_that_is_dropped_in_between() {
+        use tokio::io::AsyncWriteExt as _;
+        let (mut producer, consumer) = tokio::io::duplex(64);
+        let mut input = Lines::new(tokio::io::BufReader::new(consumer));
+        for piece in [&b"{\"a\":"[..], b"1}"] {
+            producer.write_all(piece).await.unwrap();
+            // Polled once, it takes the piece and waits for more; then it is dropped.
+            assert!(futures_util::poll!(std::pin::pin!(input.next())).is_pending());
+        }
+        producer.write_all(b"\n").await.unwrap();
+        assert_eq!(input.next().await.unwrap().as_deref(), Some(&b"{\"a\":1}"[..]));
     }
 }
