@@ -101,7 +101,7 @@ fn the_trace_tells_each_attempt() {
             { "phase": "post_install", "index": 1, "type": "update_context", "attempt": 1, "status": "success",
               "duration_ms": 0, "result": { "org_id": "o 1" } },
             { "phase": "validation", "index": 0, "type": "request", "attempt": 1, "status": "error",
-              "duration_ms": 1000, "http_status": 403, "error": "the upstream answered 403: no scope" },
+              "duration_ms": 1000, "http_status": 403, "class": "permanent", "error": "the upstream answered 403: no scope" },
         ])
     );
     assert_eq!(ran.stepper.phase(), Phase::Validation);
