@@ -4,6 +4,7 @@
 //! another writer is there); reads have a small pool. A connection on which anything went wrong, or whose user was
 //! cancelled, is closed and made anew, so no half transaction is ever inherited.
 
+mod bulk;
 mod claims;
 mod definitions;
 mod outbox;

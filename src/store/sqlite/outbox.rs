@@ -4,8 +4,9 @@ use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::super::rows;
-use super::super::{Quarantined, StoreError, Unpublished};
+use super::super::{Quarantined, StoreError, Unpublished, shard_of};
 use super::Writer;
+use super::bulk::Bulk;
 
 /// Per shard the accounts in order of their ids, each with its lowest sequence.
 const HEADS: &str = "SELECT e.account_id, e.sequence, e.event_type, e.envelope FROM \
@@ -19,16 +20,21 @@ pub(super) async fn unpublished(reads: &SqlitePool, shards: &[u8], limit: u32) -
     rows.iter().map(|row| rows::unpublished(row).map_err(Into::into)).collect()
 }
 
+/// As alternatives, because SQLite scans the table for a list of row values.
+const PUBLISHED: Bulk = Bulk {
+    before: "DELETE FROM outbox WHERE ",
+    row: "(shard = ? AND account_id = ? AND sequence = ?)",
+    between: " OR ",
+    after: "",
+};
+
 pub(super) async fn published(writer: &Writer, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
     let mut taken = writer.begin().await?;
-    for (account, sequence) in events {
-        sqlx::query("DELETE FROM outbox WHERE shard = ? AND account_id = ? AND sequence = ?")
-            .bind(i64::from(super::super::shard_of(*account)))
-            .bind(account)
-            .bind(sequence)
-            .execute(taken.get())
-            .await?;
-    }
+    PUBLISHED
+        .run(taken.get(), events, |statement, (account, sequence)| {
+            statement.bind(i64::from(shard_of(*account))).bind(account).bind(sequence)
+        })
+        .await?;
     taken.commit().await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Groups of accepts and commits, and enqueued runs.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,12 +8,13 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::super::group::{Flush, FlushError, Write, Written};
-use super::super::rows::{self, RowError};
+use super::super::rows::{self, Columns as _, RowError};
 use super::super::stands::{self, Stands};
 use super::super::{
-    Accept, Accepted, Account, Commit, Committed, CredentialChange, Enqueue, Enqueued, Event, NewRun, RunChange,
-    StoreError, TransitionWrite, shard_of,
+    Accept, Accepted, Commit, Committed, CredentialChange, Enqueue, Enqueued, Event, NewRun, RunChange, StoreError,
+    TransitionWrite, shard_of,
 };
+use super::bulk::Bulk;
 use super::{Writer, now};
 
 /// Writes groups through the one writing connection.
@@ -27,140 +29,201 @@ impl Flush for Flusher {
 }
 
 async fn write_all(writer: &Writer, group: &[Write]) -> Result<Vec<Written>, RowError> {
-    let mut taken = writer.begin().await?;
-    let mut written = Vec::with_capacity(group.len());
+    let (mut accepts, mut commits) = (Vec::new(), Vec::new());
     for write in group {
-        written.push(match write {
-            Write::Accept(new) => Written::Accepted(accept(taken.get(), new).await?),
-            Write::Commit(change) => Written::Committed(commit(taken.get(), change).await?),
-        });
+        match write {
+            Write::Accept(accept) => accepts.push(accept.as_ref()),
+            Write::Commit(commit) => commits.push(commit.as_ref()),
+        }
     }
+    let mut taken = writer.begin().await?;
+    let mut events = Vec::with_capacity(group.len());
+    let mut accepted = accept_all(taken.get(), &accepts, &mut events).await?.into_iter();
+    let mut committed = commit_all(taken.get(), &commits, &mut events).await?.into_iter();
+    insert_events(taken.get(), &events).await?;
     taken.commit().await?;
-    Ok(written)
+    let outcome = |write: &Write| match write {
+        Write::Accept(_) => accepted.next().map(Written::Accepted),
+        Write::Commit(_) => committed.next().map(Written::Committed),
+    };
+    Ok(group.iter().filter_map(outcome).collect())
 }
+
+/// An event that is to be inserted, and its account.
+type NewEvent<'a> = (Uuid, &'a Event);
 
 const FIND_MESSAGE: &str = "SELECT id, account_id, fingerprint FROM runs WHERE id = ?1 \
     UNION SELECT id, account_id, fingerprint FROM runs WHERE environment_id = ?2 AND message_id = ?3";
 
-async fn accept(db: &mut SqliteConnection, new: &Accept) -> Result<Accepted, RowError> {
-    let account = &new.account;
-    if insert_run(db, account.id, account.environment_id, account.region.as_str(), &new.run).await? == 0 {
-        let row = sqlx::query(FIND_MESSAGE)
-            .bind(new.run.id)
-            .bind(account.environment_id)
-            .bind(&new.run.message_id)
-            .fetch_one(&mut *db)
-            .await?;
-        return stands::earlier(new, &row);
-    }
-    insert_account(db, account).await?;
-    sqlx::query("INSERT INTO credentials (account_id, sealed, version, expires_at) VALUES (?, ?, ?, ?)")
-        .bind(account.id)
-        .bind(new.credential.sealed.as_bytes())
-        .bind(new.credential.version)
-        .bind(new.credential.expires_at_ms)
-        .execute(&mut *db)
-        .await?;
-    insert_event(db, account.id, &new.event).await?;
-    Ok(Accepted::Created)
-}
-
-const INSERT_RUN: &str = concat!(
-    "INSERT INTO runs (id, account_id, environment_id, region, cause, from_phase, state, fair_key, owner, fence, \
-     definition, replay_of, message_id, fingerprint, channel, correlation_id, claimed_at, inserted_at) \
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?8 IS NULL THEN 'queued' ELSE 'running' END, ?7, ?8, \
-     ?8 IS NOT NULL, ?9, ?10, ?11, ?12, ?13, ?14, CASE WHEN ?8 IS NOT NULL THEN t END, t FROM (SELECT ",
-    now!(),
-    " AS t) WHERE true ON CONFLICT DO NOTHING"
-);
-
-/// Inserts a run unless its message came before or its account has an unfinished one. Answers the rows inserted.
-async fn insert_run(
+async fn accept_all<'a>(
     db: &mut SqliteConnection,
-    account: Uuid,
-    environment: Uuid,
-    region: &str,
-    run: &NewRun,
-) -> Result<u64, sqlx::Error> {
-    let inserted = sqlx::query(INSERT_RUN)
-        .bind(run.id)
-        .bind(account)
-        .bind(environment)
-        .bind(region)
-        .bind(run.cause.as_str())
-        .bind(run.from_phase.as_str())
-        .bind(run.fair_key)
-        .bind(run.claimed_by)
-        .bind(run.definition.0.as_slice())
-        .bind(run.replay_of)
-        .bind(&run.message_id)
-        .bind(run.fingerprint.as_ref().map(<[u8; 32]>::as_slice))
-        .bind(run.channel.as_str())
-        .bind(&run.correlation_id)
-        .execute(db)
-        .await?;
-    Ok(inserted.rows_affected())
+    group: &[&'a Accept],
+    events: &mut Vec<NewEvent<'a>>,
+) -> Result<Vec<Accepted>, RowError> {
+    let run = |new: &&'a Accept| -> RunOf<'a> {
+        (new.account.id, new.account.environment_id, new.account.region.as_str(), &new.run)
+    };
+    let runs: Vec<RunOf<'_>> = group.iter().map(run).collect();
+    let made = insert_runs(db, &runs).await?;
+    let new: Vec<&'a Accept> = group.iter().copied().filter(|new| made.contains(&new.run.id)).collect();
+    insert_accounts(db, &new).await?;
+    events.extend(new.iter().map(|new| (new.account.id, &new.event)));
+    let mut outcomes = Vec::with_capacity(group.len());
+    for accept in group {
+        outcomes.push(if made.contains(&accept.run.id) {
+            Accepted::Created
+        } else {
+            let row = sqlx::query(FIND_MESSAGE)
+                .bind(accept.run.id)
+                .bind(accept.account.environment_id)
+                .bind(&accept.run.message_id)
+                .fetch_one(&mut *db)
+                .await?;
+            stands::earlier(accept, &row)?
+        });
+    }
+    Ok(outcomes)
 }
 
-const INSERT_ACCOUNT: &str = "INSERT INTO accounts (id, tenant_id, environment_id, environment_integration_id, \
-    integration_id, integration_name, integration_label, region, authentication_method, is_sandbox, status, context, \
-    latest_run, sequence, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INSERT_RUNS: Bulk = Bulk {
+    before: "INSERT INTO runs (id, account_id, environment_id, region, cause, from_phase, fair_key, definition, \
+        replay_of, message_id, fingerprint, channel, correlation_id, state, owner, fence, claimed_at, inserted_at) VALUES ",
+    row: concat!("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE WHEN ? THEN ", now!(), " END, ", now!(), ")"),
+    between: ", ",
+    after: " ON CONFLICT DO NOTHING RETURNING id",
+};
 
-async fn insert_account(db: &mut SqliteConnection, account: &Account) -> Result<(), RowError> {
-    sqlx::query(INSERT_ACCOUNT)
-        .bind(account.id)
-        .bind(&account.tenant_id)
-        .bind(account.environment_id)
-        .bind(account.environment_integration_id)
-        .bind(account.integration.id)
-        .bind(&account.integration.name)
-        .bind(&account.integration.label)
-        .bind(account.region.as_str())
-        .bind(account.authentication_method.as_str())
-        .bind(account.is_sandbox)
-        .bind(account.status.map(crate::lifecycle::Status::as_str))
-        .bind(rows::text_of(&account.context)?)
-        .bind(account.latest_run)
-        .bind(account.sequence)
-        .bind(account.created_at_ms)
-        .bind(account.updated_at_ms)
-        .execute(db)
-        .await?;
-    Ok(())
+/// A run with its account, environment and region.
+type RunOf<'a> = (Uuid, Uuid, &'a str, &'a NewRun);
+
+/// Inserts runs but those whose message came before or whose account has an unfinished one. Answers the ids inserted.
+async fn insert_runs(db: &mut SqliteConnection, runs: &[RunOf<'_>]) -> Result<HashSet<Uuid>, RowError> {
+    let bind = INSERT_RUNS.run(db, runs, |statement, (account, environment, region, run)| {
+        let claimed = run.claimed_by.is_some();
+        statement
+            .bind(run.id)
+            .bind(account)
+            .bind(environment)
+            .bind(region)
+            .bind(run.cause.as_str())
+            .bind(run.from_phase.as_str())
+            .bind(run.fair_key)
+            .bind(run.definition.0.as_slice())
+            .bind(run.replay_of)
+            .bind(&run.message_id)
+            .bind(run.fingerprint.as_ref().map(<[u8; 32]>::as_slice))
+            .bind(run.channel.as_str())
+            .bind(&run.correlation_id)
+            .bind(if claimed { "running" } else { "queued" })
+            .bind(run.claimed_by)
+            .bind(i64::from(claimed))
+            .bind(claimed)
+    });
+    bind.await?.iter().map(|row| rows::must(row.id("id")?, "id")).collect()
 }
 
-const INSERT_EVENT: &str = concat!(
-    "INSERT INTO events (account_id, sequence, event_type, envelope, inserted_at) VALUES (?, ?, ?, ?, ",
-    now!(),
-    ")"
+const INSERT_ACCOUNTS: Bulk = Bulk::insert(
+    "INSERT INTO accounts (id, tenant_id, environment_id, environment_integration_id, integration_id, \
+     integration_name, integration_label, region, authentication_method, is_sandbox, status, context, latest_run, \
+     sequence, created_at, updated_at) VALUES ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 );
 
-async fn insert_event(db: &mut SqliteConnection, account: Uuid, event: &Event) -> Result<(), sqlx::Error> {
-    sqlx::query(INSERT_EVENT)
-        .bind(account)
-        .bind(event.sequence)
-        .bind(&event.event_type)
-        .bind(&event.envelope)
-        .execute(&mut *db)
+const INSERT_CREDENTIALS: Bulk =
+    Bulk::insert("INSERT INTO credentials (account_id, sealed, version, expires_at) VALUES ", "(?, ?, ?, ?)");
+
+/// Inserts accounts with their secrets.
+async fn insert_accounts(db: &mut SqliteConnection, new: &[&Accept]) -> Result<(), RowError> {
+    let with_context = new.iter().map(|new| Ok((&new.account, rows::text_of(&new.account.context)?)));
+    let accounts = with_context.collect::<Result<Vec<_>, RowError>>()?;
+    INSERT_ACCOUNTS
+        .run(db, &accounts, |statement, (account, context)| {
+            statement
+                .bind(account.id)
+                .bind(&account.tenant_id)
+                .bind(account.environment_id)
+                .bind(account.environment_integration_id)
+                .bind(account.integration.id)
+                .bind(&account.integration.name)
+                .bind(&account.integration.label)
+                .bind(account.region.as_str())
+                .bind(account.authentication_method.as_str())
+                .bind(account.is_sandbox)
+                .bind(account.status.map(crate::lifecycle::Status::as_str))
+                .bind(context)
+                .bind(account.latest_run)
+                .bind(account.sequence)
+                .bind(account.created_at_ms)
+                .bind(account.updated_at_ms)
+        })
         .await?;
-    sqlx::query("INSERT INTO outbox (shard, account_id, sequence) VALUES (?, ?, ?)")
-        .bind(i64::from(shard_of(account)))
-        .bind(account)
-        .bind(event.sequence)
-        .execute(db)
+    INSERT_CREDENTIALS
+        .run(db, new, |statement, new| {
+            statement
+                .bind(new.account.id)
+                .bind(new.credential.sealed.as_bytes())
+                .bind(new.credential.version)
+                .bind(new.credential.expires_at_ms)
+        })
         .await?;
     Ok(())
 }
 
-const STANDS: &str = "SELECT r.state, r.fence, a.sequence, c.version, c.sealed \
-    FROM runs r LEFT JOIN accounts a ON a.id = r.account_id LEFT JOIN credentials c ON c.account_id = r.account_id \
-    WHERE r.id = ?";
+const INSERT_EVENTS: Bulk = Bulk::insert(
+    "INSERT INTO events (account_id, sequence, event_type, envelope, inserted_at) VALUES ",
+    concat!("(?, ?, ?, ?, ", now!(), ")"),
+);
 
-async fn commit(db: &mut SqliteConnection, change: &Commit) -> Result<Committed, RowError> {
-    let Some(row) = sqlx::query(STANDS).bind(change.run).fetch_optional(&mut *db).await? else {
-        return Ok(Committed::FenceLost);
-    };
-    let stands = Stands::read(&row)?;
+const INSERT_OUTBOX: Bulk = Bulk::insert("INSERT INTO outbox (shard, account_id, sequence) VALUES ", "(?, ?, ?)");
+
+async fn insert_events(db: &mut SqliteConnection, events: &[NewEvent<'_>]) -> Result<(), sqlx::Error> {
+    INSERT_EVENTS
+        .run(db, events, |statement, (account, event)| {
+            statement.bind(account).bind(event.sequence).bind(&event.event_type).bind(&event.envelope)
+        })
+        .await?;
+    INSERT_OUTBOX
+        .run(db, events, |statement, (account, event)| {
+            statement.bind(i64::from(shard_of(*account))).bind(account).bind(event.sequence)
+        })
+        .await?;
+    Ok(())
+}
+
+const STANDS: Bulk = Bulk {
+    before: "SELECT r.id, r.state, r.fence, a.sequence, c.version, c.sealed FROM runs r \
+        LEFT JOIN accounts a ON a.id = r.account_id LEFT JOIN credentials c ON c.account_id = r.account_id \
+        WHERE r.id IN (",
+    row: "?",
+    between: ", ",
+    after: ")",
+};
+
+/// Writes commits one after the other; how all of them stand is read before, since no two are of one account.
+async fn commit_all<'a>(
+    db: &mut SqliteConnection,
+    group: &[&'a Commit],
+    events: &mut Vec<NewEvent<'a>>,
+) -> Result<Vec<Committed>, RowError> {
+    let found = STANDS.run(db, group, |statement, change| statement.bind(change.run)).await?;
+    let found = found.iter().map(|row| Ok((rows::must(row.id("id")?, "id")?, Stands::read(row)?)));
+    let found = found.collect::<Result<HashMap<Uuid, Stands>, RowError>>()?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    for change in group {
+        outcomes.push(match found.get(&change.run) {
+            Some(stands) => commit(db, change, stands, events).await?,
+            None => Committed::FenceLost,
+        });
+    }
+    Ok(outcomes)
+}
+
+async fn commit<'a>(
+    db: &mut SqliteConnection,
+    change: &'a Commit,
+    stands: &Stands,
+    events: &mut Vec<NewEvent<'a>>,
+) -> Result<Committed, RowError> {
     if let Some(objection) = stands.objection(change) {
         let envelope = envelope(db, change).await?;
         return Ok(if stands.applied(change, envelope.as_deref()) { Committed::Done } else { objection });
@@ -170,6 +233,7 @@ async fn commit(db: &mut SqliteConnection, change: &Commit) -> Result<Committed,
     }
     if let Some(transition) = &change.transition {
         change_account(db, change.account, transition).await?;
+        events.push((change.account, &transition.event));
     }
     if let Some(credential) = &change.credential {
         change_credential(db, change.account, credential).await?;
@@ -230,7 +294,6 @@ async fn change_account(db: &mut SqliteConnection, account: Uuid, write: &Transi
         .bind(change.updated_at_ms)
         .execute(&mut *db)
         .await?;
-    insert_event(db, account, &write.event).await?;
     Ok(())
 }
 
@@ -275,10 +338,12 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, enqueue: &Enqueue) -> Res
         return Ok(Enqueued::SequenceMoved);
     }
     let region = enqueue.region.as_str();
-    if insert_run(db, enqueue.account, enqueue.environment_id, region, &enqueue.run).await? == 0 {
+    let run = (enqueue.account, enqueue.environment_id, region, &enqueue.run);
+    if insert_runs(db, &[run]).await?.is_empty() {
         return Ok(Enqueued::RunInProgress);
     }
     change_account(db, enqueue.account, &enqueue.transition).await?;
+    insert_events(db, &[(enqueue.account, &enqueue.transition.event)]).await?;
     sqlx::query("UPDATE accounts SET latest_run = ? WHERE id = ?")
         .bind(enqueue.run.id)
         .bind(enqueue.account)

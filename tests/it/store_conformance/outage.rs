@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tidewaiter::store::postgres::Postgres;
-use tidewaiter::store::{Accept, Accepted, Patience, Store};
+use tidewaiter::store::{Accept, Accepted, Patience, Store, StoreError};
 use tidewaiter::tasks::Tasks;
 use tokio::sync::Notify;
 
@@ -103,4 +104,26 @@ async fn every_accept_survives_a_database_that_is_killed_and_is_made_once() {
         let repeated = store.accept(again, Patience::Endless).await.unwrap();
         assert_eq!(repeated, Accepted::Duplicate { account: new.account.id });
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_holds_no_impatient_caller_up() {
+    if server().is_none() {
+        return;
+    }
+    let own = Own::start();
+    let url = own.url();
+    Postgres::migrate(&url).await.unwrap();
+    let store = Postgres::connect(&url, &Tasks::new()).unwrap();
+    create(&store, &accept()).await;
+    own.ask("pause");
+    let hung = accept();
+    let outcome = store.accept(hung.clone(), Patience::For(Duration::from_millis(200))).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    let checked = store.check().await;
+    assert!(matches!(&checked, Err(StoreError::Unavailable(why)) if why.contains("127.0.0.1")), "{checked:?}");
+    own.ask("resume");
+    // Whether the first try went through or not: repeated, it is made once.
+    create(&store, &hung).await;
+    assert_eq!(store.backlog().await.unwrap().queued, 2);
 }

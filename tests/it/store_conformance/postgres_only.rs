@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
+use tidewaiter::lifecycle::Status;
 use tidewaiter::store::postgres::{Postgres, STATEMENTS};
-use tidewaiter::store::{Patience, Store as _, StoreError};
+use tidewaiter::store::{Accepted, Commit, Committed, Patience, Store as _, StoreError};
 use tidewaiter::tasks::Tasks;
 
 use super::databases::{at, on_empty_postgres, on_postgres, server};
-use super::rows::accept;
+use super::rows::{ALL_REGIONS, accept, activation, create, held, secrets, worker, write};
 
 #[tokio::test]
 async fn every_statement_can_be_prepared_on_a_fresh_schema() {
@@ -103,12 +104,79 @@ async fn connections_that_the_server_ends_are_made_anew() {
         for _ in 0..3 {
             let new = accept();
             let accepted = store.accept(new.clone(), Patience::Endless).await.unwrap();
-            assert_eq!(accepted, tidewaiter::store::Accepted::Created);
+            assert_eq!(accepted, Accepted::Created);
             assert_eq!(store.account(new.account.id).await.unwrap().unwrap(), new.account);
             let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
             admin.execute(end).await.unwrap();
         }
+    })
+    .await;
+}
+
+/// Resolves when some session of the database waits for another's lock.
+async fn somebody_waits(admin: &mut PgConnection) {
+    let waits = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'tidewaiter')";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *admin).await.unwrap() {}
+}
+
+#[tokio::test]
+async fn a_commit_that_waited_for_a_row_looks_at_it_again() {
+    on_postgres(async |database| {
+        let store = database.open().await;
+        let (mut other, mut admin) = (
+            PgConnection::connect(database.url()).await.unwrap(),
+            PgConnection::connect(database.url()).await.unwrap(),
+        );
+        let worker = worker(&*store).await;
+        for (meanwhile, expected) in [
+            ("UPDATE runs SET fence = fence + 1, state = 'queued' WHERE account_id = $1", Committed::FenceLost),
+            ("UPDATE runs SET state = 'finished' WHERE account_id = $1", Committed::FenceLost),
+            ("UPDATE accounts SET sequence = sequence + 1 WHERE id = $1", Committed::SequenceMoved),
+            ("UPDATE credentials SET version = version + 1 WHERE account_id = $1", Committed::CredentialMoved),
+            ("UPDATE accounts SET last_forbidden_error = '{}' WHERE id = $1", Committed::Done),
+        ] {
+            let held = held(&*store, worker).await;
+            let change = Commit { credential: secrets(1, "secrets 2"), ..activation(&held) };
+            other.execute("BEGIN").await.unwrap();
+            sqlx::query(meanwhile).bind(held.account.id).execute(&mut other).await.unwrap();
+            let (outcome, ()) = tokio::join!(write(&*store, &change), async {
+                somebody_waits(&mut admin).await;
+                other.execute("COMMIT").await.unwrap();
+            });
+            assert_eq!(outcome, expected, "{meanwhile}");
+            let account = store.account(held.account.id).await.unwrap().unwrap();
+            let events = store.account_events(held.account.id, 1, 10).await.unwrap().len();
+            let done = expected == Committed::Done;
+            assert_eq!((account.status == Some(Status::Active), events), (done, 1 + usize::from(done)), "{meanwhile}");
+            // Nothing of this round is left to be claimed by the next.
+            store.claim(worker, ALL_REGIONS, 10).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_accept_that_waited_for_the_same_message_is_a_duplicate_of_it() {
+    on_postgres(async |database| {
+        let store = database.open().await;
+        let (mut other, mut admin) = (
+            PgConnection::connect(database.url()).await.unwrap(),
+            PgConnection::connect(database.url()).await.unwrap(),
+        );
+        let first = accept();
+        create(&*store, &first).await;
+        let mut again = accept();
+        again.run.message_id = Some("the message".to_owned());
+        other.execute("BEGIN").await.unwrap();
+        let names = "UPDATE runs SET message_id = 'the message' WHERE id = $1";
+        sqlx::query(names).bind(first.run.id).execute(&mut other).await.unwrap();
+        let (outcome, ()) = tokio::join!(store.accept(again, Patience::Endless), async {
+            somebody_waits(&mut admin).await;
+            other.execute("COMMIT").await.unwrap();
+        });
+        assert_eq!(outcome.unwrap(), Accepted::Duplicate { account: first.account.id });
     })
     .await;
 }
