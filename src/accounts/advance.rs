@@ -6,6 +6,7 @@ use super::{Accounts, VaultError};
 use crate::credentials::{secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
+use crate::reconnect::Reconnect;
 use crate::store::{
     Account, AccountChange, Commit, Committed, Credential, CredentialChange, Patience, Run, RunChange, StoreError,
     TransitionWrite,
@@ -89,7 +90,7 @@ impl Accounts {
                 }
                 Committed::FenceLost => return Ok(Advanced::Lost),
                 Committed::SequenceMoved | Committed::CredentialMoved => {
-                    if !self.reload(held).await? {
+                    if !self.reload_patiently(held).await? {
                         return Ok(Advanced::Lost);
                     }
                 }
@@ -107,6 +108,17 @@ impl Accounts {
         Ok(true)
     }
 
+    /// The same, waiting for a database that does not answer.
+    async fn reload_patiently(&self, held: &mut Held) -> Result<bool, StoreError> {
+        let mut pauses = Reconnect::default();
+        loop {
+            match self.reload(held).await {
+                Err(StoreError::Unavailable(_)) => tokio::time::sleep(pauses.pause()).await,
+                other => return other,
+            }
+        }
+    }
+
     fn commit_of(
         &self,
         held: &Held,
@@ -115,28 +127,10 @@ impl Accounts {
         paths: &secrets::SecretPaths,
     ) -> Result<Commit, VaultError> {
         let account = &held.account;
-        let before = self.vault.open_secrets(
-            account.environment_id,
-            account.id,
-            held.credential.version,
-            &held.credential.sealed,
-        )?;
-        let mut context = secrets::merge(account.context.clone(), before.clone());
-        apply_writes(&mut context, ended);
-        let expires_at_ms = token::expires_at_ms(&context);
-        let (clear, secret) = secrets::split(context, paths);
-        let credential = if secret == before {
-            None
-        } else {
-            let version = held.credential.version + 1;
-            let sealed = self.vault.seal_secrets(account.environment_id, account.id, version, &secret)?;
-            Some(CredentialChange {
-                expected_version: held.credential.version,
-                sealed: Some(sealed),
-                expires_at_ms,
-                refresh_intent: held.credential.refresh_intent,
-            })
-        };
+        // Without a transition nobody is told of a change, so there is none.
+        let written = transition.is_some() && writes(ended).next().is_some();
+        let (clear, credential) =
+            if written { self.written(held, ended, paths)? } else { (account.context.clone(), None) };
         let outcome = ended.reason.as_ref().map_or("succeeded", |reason| reason.code.as_str()).to_owned();
         Ok(Commit {
             run: held.run.id,
@@ -146,6 +140,32 @@ impl Accounts {
             transition: transition.map(|transition| self.transition_of(held, ended, transition, clear)),
             credential,
         })
+    }
+
+    /// The account's context with the run's writes laid over it, which may have changed meanwhile: its clear part, and
+    /// the secrets' change.
+    fn written(
+        &self,
+        held: &Held,
+        ended: &Ended,
+        paths: &secrets::SecretPaths,
+    ) -> Result<(Map<String, Value>, Option<CredentialChange>), VaultError> {
+        let (account, credential) = (&held.account, &held.credential);
+        let (environment, version) = (account.environment_id, credential.version);
+        let before = self.vault.open_secrets(environment, account.id, version, &credential.sealed)?;
+        let mut context = secrets::merge(account.context.clone(), before.clone());
+        context.extend(writes(ended).map(|(key, value)| (key.clone(), value.clone())));
+        let expires_at_ms = token::expires_at_ms(&context);
+        let (clear, secret) = secrets::split(context, paths);
+        if secret == before {
+            return Ok((clear, None));
+        }
+        let sealed = self.vault.seal_secrets(environment, account.id, version + 1, &secret)?;
+        let refresh_intent = credential.refresh_intent;
+        Ok((
+            clear,
+            Some(CredentialChange { expected_version: version, sealed: Some(sealed), expires_at_ms, refresh_intent }),
+        ))
     }
 
     fn transition_of(
@@ -223,11 +243,7 @@ fn judge(held: &Held, ending: Ending) -> Verdict {
     }
 }
 
-/// Puts what the run wrote (top-level keys that differ) over a context that may have changed meanwhile.
-fn apply_writes(context: &mut Map<String, Value>, ended: &Ended) {
-    for (key, value) in &ended.context_after {
-        if ended.context_before.get(key) != Some(value) {
-            context.insert(key.clone(), value.clone());
-        }
-    }
+/// What the run wrote: the top-level keys that differ.
+fn writes(ended: &Ended) -> impl Iterator<Item = (&String, &Value)> {
+    ended.context_after.iter().filter(|(key, value)| ended.context_before.get(*key) != Some(*value))
 }

@@ -7,7 +7,7 @@ use super::{Accounts, InstallEntry, Spacing, Started, VaultError};
 use crate::credentials::{secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
-    AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Snapshot, Status, Transition, Trigger, decide,
+    AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection, Snapshot, Status, Transition, Trigger, decide,
 };
 use crate::store::{Accept, Accepted, Account, Channel, Claimed, Credential, NewRun, Patience, Run, StoreError};
 
@@ -72,6 +72,9 @@ pub enum ImportError {
     /// The secrets could not be sealed.
     #[error("the secrets could not be sealed: {0}")]
     Vault(#[from] VaultError),
+    /// The lifecycle does not allow it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
 }
 
 impl Accounts {
@@ -88,10 +91,7 @@ impl Accounts {
         patience: Patience,
     ) -> Result<Imported, ImportError> {
         let now_ms = self.clock.now_ms();
-        let Ok(decision) = decide(&Snapshot::Absent, &Trigger::Import) else {
-            // `decide` has one answer for a new account; the table's tests hold it to that.
-            return Err(StoreError::Closed.into());
-        };
+        let decision = decide(&Snapshot::Absent, &Trigger::Import)?;
         let (account_id, run_id) = (self.clock.new_id(), self.clock.new_id());
         let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
         let context = request.context.clone();

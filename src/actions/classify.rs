@@ -10,7 +10,7 @@ use crate::lifecycle::{Class, Failure, ReasonCode};
 use crate::upstream::SendError;
 
 /// How much of a provider's words is kept, in bytes.
-const MAX_MESSAGE_BYTES: usize = 500;
+pub const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// Where providers put what they have to say, best first.
 const MESSAGE_NAMES: [&str; 11] = [
@@ -122,7 +122,8 @@ fn dig(value: &Value, depth: u8) -> Option<&str> {
     }
 }
 
-/// At most so much as is kept, on one line.
+/// At most so much as is kept, on one line. The caller redacts it before it shortens it further: a part of a secret is not
+/// recognised.
 pub(super) fn cut(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_MESSAGE_BYTES);
     text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -210,7 +211,7 @@ mod tests {
         ] {
             assert_eq!(provider_message(&body).as_deref(), expected, "{body}");
         }
-        let long = provider_message(&json!({ "message": "ä".repeat(600) })).unwrap();
+        let long = provider_message(&json!({ "message": "ä".repeat(6000) })).unwrap();
         assert_eq!(long.len(), MAX_MESSAGE_BYTES);
     }
 }

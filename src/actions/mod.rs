@@ -23,6 +23,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+pub use classify::MAX_MESSAGE_BYTES;
 pub use model::{AccountFacts, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
 pub use progress::Progress;
 pub use stepper::Stepper;

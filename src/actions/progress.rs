@@ -78,6 +78,15 @@ impl Progress {
         }
     }
 
+    /// The same with what people will see of it passed through `clean`: the secrets that are known now may be others
+    /// when the run is taken up again.
+    #[must_use]
+    pub fn with_trace(mut self, clean: impl FnOnce(Value) -> Value) -> Self {
+        // A trace that cannot be read back is not worth a secret.
+        self.trace = serde_json::from_value(clean(self.trace.to_value())).unwrap_or_default();
+        self
+    }
+
     /// Goes on to the next phase. Each phase sees only its own steps, so that a validation alone behaves the same.
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;

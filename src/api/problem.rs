@@ -107,9 +107,9 @@ impl From<ImportError> for Problem {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Store(error) => error.into(),
-            ImportError::Vault(error) => {
-                tracing::error!(%error, "an import's secrets could not be sealed");
-                let detail = "the secrets could not be sealed";
+            error @ (ImportError::Vault(_) | ImportError::Rejected(_)) => {
+                tracing::error!(%error, "an import could not be made");
+                let detail = "the account could not be made; the operator's log says why";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, true, detail)
             }
         }

@@ -22,6 +22,8 @@ pub const REDACTED: &str = "[redacted]";
 
 /// The shortest secret that is looked for by value, in bytes.
 const SHORTEST: usize = 6;
+/// The end of a text that was cut, in bytes: longer than a token.
+const TAIL: usize = 2048;
 /// The length of the beginnings by which secrets are found, in bytes.
 const HEAD: usize = 4;
 
@@ -122,6 +124,21 @@ impl Redactor {
         }
         out.push_str(text.get(kept..).unwrap_or_default());
         out
+    }
+
+    /// The beginning of `text` without secrets, at most `most` bytes on one line.
+    ///
+    /// `whole` is false when `text` was cut before it came here: a secret may have lost its end there, so the last part
+    /// is left out.
+    #[must_use]
+    pub fn excerpt(&self, text: &str, most: usize, whole: bool) -> String {
+        let mut clean = self.text(text);
+        if !whole {
+            clean.truncate(clean.floor_char_boundary(clean.len().saturating_sub(TAIL)));
+        }
+        clean.truncate(clean.floor_char_boundary(most));
+        // A NUL is refused by PostgreSQL, and the rest of its kind by terminals.
+        clean.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 
     /// A document without secrets: neither in texts, numbers and keys nor under names that say so.
@@ -233,6 +250,22 @@ mod tests {
     fn redactor(secrets: &[&str]) -> Redactor {
         let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         Redactor::new(&Map::new(), &secrets, &SecretPaths::of(None))
+    }
+
+    #[test]
+    fn an_excerpt_shows_no_part_of_a_secret_wherever_it_is_cut() {
+        let secret = "canary-0123456789-abcdefghij-0123456789";
+        let redactor = redactor(&[secret]);
+        for before in 440..520 {
+            let text = format!("{}{secret}{}", "x".repeat(before), "y".repeat(5000));
+            let shown = redactor.excerpt(&text, 500, true);
+            assert!(shown.len() <= 500 && !shown.contains("canary"), "{before}: {shown}");
+        }
+        // Cut before it came here, in the middle of the secret, with hardly anything left after redaction.
+        let text = secret.repeat(100);
+        let cut = &text[..text.len() - 20];
+        assert!(!redactor.excerpt(cut, 500, false).contains("canary-"));
+        assert_eq!(redactor.excerpt("one\0line\nonly", 500, true), "one line only");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::credentials::{fields, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
 use crate::seal::Fingerprint;
-use crate::store::{Account, Channel, Patience, Quarantined, StoreError};
+use crate::store::{Account, Channel, Patience, Quarantined};
 use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
@@ -114,7 +114,12 @@ impl Intake {
         let plan = match self.accounts.catalog.plan(install.effective).await {
             Ok(plan) => plan,
             Err(PlanError::Store(error)) => return Err(error.into()),
-            Err(error) => return Err(StoreError::Refused(error.to_string()).into()),
+            Err(error) => {
+                // Nobody can be imported until the operator has mended it; the request is kept until then.
+                tracing::error!(install = %install.id, %error, "imports are refused: an install's definition cannot be used");
+                let message = "this install's definition cannot be run by this worker; its operator has to mend it";
+                return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+            }
         };
         let paths = match self.check_context(&mut request, &plan, timestamp_ms) {
             Ok(paths) => paths,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Runner, refresh};
 use crate::accounts::{AdvanceError, Ended, Held, PlanError, Slot, Started};
-use crate::actions::{AccountFacts, Input, Limits, Outcome, Output, Progress, Start, Stepper, Tick};
+use crate::actions::{AccountFacts, Input, Limits, MAX_MESSAGE_BYTES, Outcome, Output, Progress, Start, Stepper, Tick};
 use crate::credentials::{Redactor, grant, secrets, secrets::SecretPaths};
 use crate::definitions::Plan;
 use crate::lifecycle::{Ending, Failure, Phase, Reason, ReasonCode};
@@ -23,6 +23,9 @@ use crate::upstream::{Request, Response, SendError};
 
 /// Waits up to this long keep their slot; longer ones are handed to the store, which costs two writes.
 const INLINE_WAIT: Duration = Duration::from_secs(2);
+
+/// The most of a provider's words that is shown, in bytes.
+const MESSAGE_BYTES: usize = 500;
 
 /// Why a run is no longer performed here.
 #[derive(Debug)]
@@ -48,6 +51,12 @@ pub(super) async fn run(runner: Runner, started: Started) {
     let held = Held { run: claimed.run, account: claimed.account, credential: claimed.credential };
     let (run, fence, account) = (held.run.id, held.run.fence, held.account.id);
     let begun = Begun { elapsed: Duration::from_millis(claimed.elapsed_ms.max(0) as u64), at: Instant::now() };
+    if begun.left(runner.budgets.run).is_zero() {
+        // Looked at before anything that might fail in the same way each time.
+        let phase = held.run.from_phase;
+        end_without_stepper(&runner, held, Ending::DeadlineExceeded(phase), too_late(&runner)).await;
+        return;
+    }
     let driven = AssertUnwindSafe(perform(&runner, held, context, begun, slot)).catch_unwind().await;
     let give_back = match driven {
         Ok(Stop::Over | Stop::GiveBack) => false,
@@ -98,7 +107,10 @@ async fn perform(runner: &Runner, held: Held, context: Option<Map<String, Value>
     let plan = match plan_of(runner, &held).await {
         Ok(plan) => plan,
         Err(PlanProblem::Stop(stop)) => return stop,
-        Err(PlanProblem::Failure(failure)) => return fail_without_plan(runner, held, failure).await,
+        Err(PlanProblem::Failure(failure)) => {
+            let phase = held.run.from_phase;
+            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
+        }
     };
     let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
     let account = &held.account;
@@ -209,10 +221,17 @@ async fn plan_of(runner: &Runner, held: &Held) -> Result<Arc<Plan>, PlanProblem>
     }
 }
 
-async fn fail_without_plan(runner: &Runner, mut held: Held, failure: Failure) -> Stop {
+fn too_late(runner: &Runner) -> Failure {
+    let minutes = runner.budgets.run.as_secs() / 60;
+    let message = format!("the run did not end within {minutes} minutes of its first claim");
+    Failure::permanent(ReasonCode::DeadlineExceeded, message)
+}
+
+/// Ends a run that has no plan, or no time: nothing of it was performed here.
+async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, failure: Failure) -> Stop {
     let phase = held.run.from_phase;
     let ended = Ended {
-        ending: Ending::PhaseFailed(phase),
+        ending,
         reason: Some(failure.into_reason(Some(phase), None)),
         context_before: Map::new(),
         context_after: Map::new(),
@@ -301,7 +320,8 @@ impl Driver<'_> {
 
     fn sealed_progress(&self, stepper: &Stepper) -> Result<crate::seal::Sealed, Stop> {
         let environment = self.held.account.environment_id;
-        let sealed = self.runner.accounts.vault.seal_progress(environment, self.held.run.id, &stepper.progress());
+        let progress = stepper.progress().with_trace(|trace| self.redactor.value(trace));
+        let sealed = self.runner.accounts.vault.seal_progress(environment, self.held.run.id, &progress);
         sealed.map_err(|error| {
             tracing::error!(run.id = %self.held.run.id, %error, "a run's progress could not be sealed");
             Stop::Stuck
@@ -348,6 +368,21 @@ impl Driver<'_> {
         }
     }
 
+    /// A provider's words as people may see them.
+    fn excerpt(&self, text: &str) -> String {
+        self.redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES)
+    }
+
+    /// The trace as people may see it.
+    fn told(&self, mut trace: Value) -> Value {
+        for entry in trace.as_array_mut().into_iter().flatten() {
+            if let Some(Value::String(error)) = entry.get_mut("error") {
+                *error = self.excerpt(error);
+            }
+        }
+        self.redactor.value(trace)
+    }
+
     /// Counts the run's attempts by what came of them. Steps that were skipped are none.
     fn count(&self, trace: &Value) {
         for entry in trace.as_array().into_iter().flatten().filter(|entry| entry["status"] != "skipped") {
@@ -357,11 +392,9 @@ impl Driver<'_> {
     }
 
     async fn deadline(&mut self, stepper: &Stepper) -> Stop {
-        let minutes = self.runner.budgets.run.as_secs() / 60;
-        let message = format!("the run did not end within {minutes} minutes of its first claim");
         let phase = stepper.phase();
-        let failure = Failure::permanent(ReasonCode::DeadlineExceeded, message);
-        self.finish(stepper, Ending::DeadlineExceeded(phase), Some(failure.into_reason(Some(phase), None))).await
+        let reason = too_late(self.runner).into_reason(Some(phase), None);
+        self.finish(stepper, Ending::DeadlineExceeded(phase), Some(reason)).await
     }
 
     async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
@@ -377,14 +410,19 @@ impl Driver<'_> {
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
-        let reason = reason.map(|reason| Reason { message: plain(&self.redactor.text(&reason.message)), ..reason });
+        if *stepper.context() != self.context_before {
+            // What the run itself wrote may be secret by its place.
+            let (_, secret) = secrets::split(stepper.context().clone(), &self.paths);
+            self.redactor.learn(&secret);
+        }
+        let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
         if let Some(reason) = &reason {
             tracing::info!(
                 account.id = %self.held.account.id, run.id = %self.held.run.id, reason.code = %reason.code,
                 phase = reason.phase.map(Phase::as_str), step = reason.step, "the run failed: {}", reason.message
             );
         }
-        let trace = self.redactor.value(stepper.trace());
+        let trace = self.told(stepper.trace());
         self.count(&trace);
         let ended = Ended {
             ending,
@@ -398,9 +436,4 @@ impl Driver<'_> {
             Err(error) => error.into(),
         }
     }
-}
-
-/// A provider's words on one line: control characters (a NUL is refused by PostgreSQL) become blanks.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

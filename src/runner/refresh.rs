@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::drive::{Driver, Stop};
 use crate::actions::Input;
@@ -76,19 +77,26 @@ async fn attempt(
         if let Written::Moved = write(driver, None, Some(intent_of(driver, repeated))).await? {
             return theirs(driver, context);
         }
+        let begun = Instant::now();
         let Some(answer) = driver.exchange(request).await else { return Err(Stop::GiveBack) };
         match grant::classify(refresh, answer, &driver.redactor) {
             GrantOutcome::Renewed { token } => return renewed(driver, refresh, context, token).await,
             GrantOutcome::Refused(failure) => return refused(driver, context, failure, repeated).await,
             GrantOutcome::ClientRefused(failure) | GrantOutcome::Transient(failure) => {
-                write(driver, None, None).await?;
+                // The token was not used now. Whether an earlier, lost call used it stays unknown.
+                let earlier = repeated.then(|| intent_of(driver, false));
+                write(driver, None, earlier).await?;
                 return Ok(Input::NotRefreshed(failure));
             }
             GrantOutcome::Unknown(failure) if repeated => {
                 // The intent stays: nobody sends this token a third time.
                 return Ok(not_refreshed(ReasonCode::RefreshOutcomeUnknown, failure.message));
             }
-            GrantOutcome::Unknown(_) => repeated = true,
+            GrantOutcome::Unknown(_) => {
+                let age_ms = begun.elapsed().as_millis() as i64;
+                settle(driver, RefreshIntent { age_ms, ..intent_of(driver, false) }).await?;
+                repeated = true;
+            }
         }
     }
 }
