@@ -73,7 +73,8 @@ impl Stepper {
             return self.fail(failure);
         }
         self.forget_refused(step);
-        self.wait(WaitReason::Backoff, retry_after.unwrap_or(pause).min(self.start.limits.wait))
+        // A `Retry-After` only lengthens the pause: zero would be five requests at once.
+        self.wait(WaitReason::Backoff, retry_after.map_or(pause, |asked| asked.max(pause)).min(self.start.limits.wait))
     }
 
     /// An intent whose request certainly had no effect is none any more. Where the provider honours the key the bytes

@@ -38,13 +38,16 @@ pub(super) async fn watch_database(
     }
 }
 
+/// Between two samples: counting costs more than looking.
+const SAMPLE: Duration = Duration::from_secs(2);
+
 /// Keeps the gauges of what there is to do, until `stop`.
 pub(super) async fn sample(store: Arc<dyn Store>, metrics: Metrics, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if let Ok(backlog) = store.backlog().await {
             set(&metrics, &backlog);
         }
-        let _ = tokio::time::timeout(LOOK, stop.cancelled()).await;
+        let _ = tokio::time::timeout(SAMPLE, stop.cancelled()).await;
     }
 }
 
@@ -54,6 +57,7 @@ fn set(metrics: &Metrics, backlog: &Backlog) {
     metrics.set_runs("running", backlog.running);
     metrics.set_runs("waiting", backlog.waiting);
     metrics.outbox_events.set(backlog.outbox);
+    metrics.quarantine_held.set(backlog.quarantined);
     metrics.oldest_queued_age.set(seconds(backlog.oldest_queued_ms));
     metrics.oldest_connecting_age.set(seconds(backlog.oldest_connecting_ms));
     metrics.oldest_outbox_age.set(seconds(backlog.oldest_outbox_ms));

@@ -2,11 +2,12 @@
 
 pub mod demo;
 mod health;
+mod outfit;
 mod parts;
 mod run;
 pub mod stub;
 
-pub use parts::{Parts, open_parts, open_store, wait_for_store};
+pub use parts::{Parts, check_keys, open_parts, open_store, wait_for_store};
 pub use run::{Worker, run};
 
 /// Why a process does not start. Its exit code follows from the kind.
@@ -15,15 +16,15 @@ pub enum StartError {
     /// What was given cannot be used: settings, keys, definitions, a file. Exit code 2.
     #[error("{0}")]
     BadInput(String),
-    /// Something that is needed is not there: a port, the database, its schema. Exit code 3.
+    /// Something that is needed is not there: a port, a file's lock. Exit code 3.
     #[error("{0}")]
     Unavailable(String),
-}
-
-impl From<crate::store::StoreError> for StartError {
-    fn from(error: crate::store::StoreError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
+    /// The database does not answer, or has another schema. Exit code 3.
+    #[error(transparent)]
+    Database(#[from] crate::store::StoreError),
+    /// A task of the worker failed while it ran: a fault in Tidewaiter. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl From<crate::config::ConfigError> for StartError {

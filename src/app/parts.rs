@@ -101,7 +101,7 @@ pub async fn open_parts(
     metrics: Metrics,
 ) -> Result<Parts, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let vault = open_vault(settings, clock.as_ref())?;
+    let vault = open_vault(settings, &store, clock.as_ref()).await?;
     let catalog = Arc::new(Catalog::new(Arc::clone(&store), vault.clone()));
     let fingerprint = Arc::new(fingerprint(&store, &vault, clock.as_ref()).await?);
     catalog.refresh().await?;
@@ -138,11 +138,30 @@ impl Parts {
     }
 }
 
-fn open_vault(settings: &Settings, clock: &dyn Clock) -> Result<Vault, StartError> {
+/// Looks at the key file before anything is waited for; one that is to be made is not missed here.
+///
+/// # Errors
+/// When there is none, or it cannot be used.
+pub fn check_keys(settings: &Settings) -> Result<(), StartError> {
+    match Sealer::from_key_file(&settings.key_file()?) {
+        Err(KeyProblem::Missing { .. }) if settings.seal_key_file.is_none() => Ok(()),
+        other => other.map(drop).map_err(|problem| StartError::BadInput(problem.to_string())),
+    }
+}
+
+async fn open_vault(settings: &Settings, store: &Arc<dyn Store>, clock: &dyn Clock) -> Result<Vault, StartError> {
     let file = settings.key_file()?;
     let made_here = settings.seal_key_file.is_none();
     let sealer = match Sealer::from_key_file(&file) {
-        Err(KeyProblem::Missing { .. }) if made_here => make_key_file(&file, clock)?,
+        Err(KeyProblem::Missing { .. }) if made_here => {
+            if store.stored_setting(FINGERPRINT_KEY).await?.is_some() {
+                let file = file.display();
+                return Err(StartError::BadInput(format!(
+                    "{file} is missing, and the database beside it was sealed with its keys: restore it from a backup"
+                )));
+            }
+            make_key_file(&file, clock)?
+        }
         other => other.map_err(|problem| StartError::BadInput(problem.to_string()))?,
     };
     Ok(Vault::new(Arc::new(sealer)))

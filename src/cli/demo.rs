@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::accounts::table;
 use super::events::sentence;
-use super::{CliError, Exit, Globals, Output, runtime};
+use super::{CliError, Exit, Globals, Output, block_on};
 use crate::app::demo::{Demo as Story, Told};
 use crate::intake::{Disposition, LineOutcome};
 use crate::store::Account;
@@ -22,7 +22,7 @@ impl Demo {
     #[expect(clippy::unused_self, reason = "every verb has this form")]
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         let mut output = globals.output();
-        let (story, accounts) = runtime()?.block_on(async {
+        let (story, accounts) = block_on(async {
             let story = Story::set_up(output.is_json()).await?;
             if !output.is_json() {
                 introduce(&mut output, &story)?;
@@ -36,7 +36,7 @@ impl Demo {
                 })
                 .await?;
             Ok::<_, CliError>((story, accounts))
-        })?;
+        })??;
         if output.is_json() {
             output.json(&summary(&story, &accounts))?;
         } else {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::store::{Waiting, with_store};
-use super::{CliError, Exit, Globals, runtime};
+use super::{CliError, Exit, Globals, block_on};
 use crate::config::DatabaseKind;
 use crate::store::postgres::Postgres;
 
@@ -16,7 +16,7 @@ impl Migrate {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         let settings = globals.load()?.settings;
         if settings.database.kind() == DatabaseKind::Postgres {
-            runtime()?.block_on(Postgres::migrate(settings.database.expose()))?;
+            block_on(Postgres::migrate(settings.database.expose()))??;
         } else {
             // Opening it is all there is to do.
             with_store(globals, Waiting::No, async |_, _, _| Ok(()))?;

@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Loaded, Settings, Sources};
 pub use error::{CliError, Exit};
 pub use output::{Output, Table};
-pub use process::runtime;
+use process::block_on;
 
 /// An event-driven account lifecycle worker.
 #[derive(Debug, Parser)]

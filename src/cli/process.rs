@@ -1,5 +1,7 @@
 //! The process itself: what it must never leave behind, and the runtime it works on.
 
+use std::time::Duration;
+
 use tokio::runtime::{Builder, Runtime};
 
 use super::error::CliError;
@@ -33,11 +35,21 @@ pub(super) fn on_a_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Resu
     })
 }
 
-/// The runtime for verbs that wait for a network or a database.
+/// Does `work` on a runtime, for verbs that wait for a network or a database.
+///
+/// A thread that is stuck in the system afterwards (writing to a pipe that nobody reads, reading a terminal) does not
+/// hold up the process's end.
 ///
 /// # Errors
 /// [`super::Exit::Unavailable`] when the system gives no threads.
-pub fn runtime() -> Result<Runtime, CliError> {
+pub(super) fn block_on<F: Future>(work: F) -> Result<F::Output, CliError> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(done)
+}
+
+fn runtime() -> Result<Runtime, CliError> {
     Builder::new_multi_thread()
         .enable_all()
         .thread_name("worker")

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{CliError, Exit, Globals, runtime};
+use super::{CliError, Exit, Globals, block_on};
 use crate::app;
 use crate::telemetry::{self, Metrics};
 
@@ -21,7 +21,7 @@ impl Run {
         let metrics = Metrics::default();
         let _flush = telemetry::start(&loaded.settings.log, &metrics)
             .map_err(|error| CliError::unavailable(format!("the log cannot be started: {error}")))?;
-        runtime()?.block_on(app::run(&loaded.settings, metrics))?;
+        block_on(app::run(&loaded.settings, metrics))??;
         Ok(Exit::Done)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, Globals, runtime};
+use super::{CliError, Exit, Globals, block_on};
 use crate::app::{self, StartError};
 use crate::config::Settings;
 use crate::store::Store;
@@ -16,6 +16,8 @@ impl From<StartError> for CliError {
         match error {
             StartError::BadInput(message) => Self::bad_input(message),
             StartError::Unavailable(message) => Self::unavailable(message),
+            StartError::Database(error) => error.into(),
+            StartError::Failed(message) => Self { code: Exit::Findings, message, hint: None },
         }
     }
 }
@@ -44,7 +46,7 @@ where
     let metrics = Metrics::default();
     let _flush = telemetry::start(&settings.log, &metrics)
         .map_err(|error| CliError::unavailable(format!("the log cannot be started: {error}")))?;
-    runtime()?.block_on(async {
+    block_on(async {
         let tasks = Tasks::new();
         let store = app::open_store(&settings, &tasks).await?;
         match waiting {
@@ -57,5 +59,5 @@ where
         store.close().await;
         tasks.shut_down(std::time::Duration::from_secs(10)).await;
         done
-    })
+    })?
 }

@@ -77,7 +77,7 @@ impl Intake {
         {
             self.quarantine(channel, &delivery, refusal).await?;
         }
-        self.accounts.metrics.count_intake(channel.as_str(), counted(&disposition));
+        self.accounts.metrics.count_intake(channel.as_str(), counted(channel, &disposition));
         Ok(disposition)
     }
 
@@ -219,11 +219,14 @@ fn refuse(code: IntakeCode, pointer: &str, message: &str) -> Disposition {
     Disposition::Refused(Refusal::field(code, pointer, message))
 }
 
-const fn counted(disposition: &Disposition) -> metrics::Disposition {
+const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Disposition {
     match disposition {
         Disposition::Accepted(_) => metrics::Disposition::Accepted,
         Disposition::Duplicate(_) => metrics::Disposition::Duplicate,
-        Disposition::Refused(refusal) => metrics::Disposition::Refused(refusal.code),
+        Disposition::Refused(refusal) => match channel {
+            Channel::Http => metrics::Disposition::Refused(refusal.code),
+            Channel::Amqp | Channel::File | Channel::Internal => metrics::Disposition::Quarantined(refusal.code),
+        },
     }
 }
 

@@ -28,6 +28,9 @@ const BATCH: u32 = 256;
 /// How long the relay rests when nobody wakes it: only a lost wake-up waits this long.
 const FALLBACK: Duration = Duration::from_secs(1);
 
+/// A sink that takes longer is stuck: a pipe that nobody reads, say.
+const SINK_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Why a batch was not published. The relay tries it again.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -90,6 +93,7 @@ impl Relay {
                 }
                 Err(error) => {
                     let pause = pauses.pause();
+                    self.metrics.event_publish_failures.inc();
                     if self.healthy.send_replace(false) {
                         tracing::warn!(%error, "events cannot be published; they are kept and tried again");
                     }
@@ -120,7 +124,9 @@ impl Relay {
         if events.is_empty() {
             return Ok(0);
         }
-        self.sink.publish(&events).await?;
+        tokio::time::timeout(SINK_PATIENCE, self.sink.publish(&events))
+            .await
+            .map_err(|_| SinkError(format!("the sink did not take events within {} s", SINK_PATIENCE.as_secs())))??;
         let keys: Vec<(Uuid, i64)> = events.iter().map(|event| (event.account, event.sequence)).collect();
         self.store.published(&keys).await.map_err(told)?;
         self.metrics.events_published.inc_by(events.len() as u64);

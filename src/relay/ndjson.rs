@@ -8,13 +8,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 use super::{EventSink, SinkError};
 use crate::store::Unpublished;
 
 /// One CloudEvents envelope a line.
 #[derive(Debug)]
-pub struct NdjsonSink(Target);
+pub struct NdjsonSink {
+    target: Target,
+    /// Held by a write to its very end, so that a stuck one is followed by no other.
+    turn: Arc<Mutex<()>>,
+}
 
 #[derive(Debug)]
 enum Target {
@@ -25,8 +30,8 @@ enum Target {
 impl NdjsonSink {
     /// Lines on standard output.
     #[must_use]
-    pub const fn stdout() -> Self {
-        Self(Target::Stdout)
+    pub fn stdout() -> Self {
+        Self { target: Target::Stdout, turn: Arc::default() }
     }
 
     /// Lines appended to `path`, which is made if it is not there.
@@ -35,7 +40,7 @@ impl NdjsonSink {
     /// When the file cannot be opened for appending.
     pub fn file(path: &Path) -> std::io::Result<Self> {
         let file = std::fs::OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        Ok(Self(Target::File(Arc::new(file))))
+        Ok(Self { target: Target::File(Arc::new(file)), turn: Arc::default() })
     }
 }
 
@@ -59,11 +64,17 @@ impl EventSink for NdjsonSink {
             lines.extend_from_slice(event.envelope.as_bytes());
             lines.push(b'\n');
         }
-        let target = match &self.0 {
+        let target = match &self.target {
             Target::Stdout => None,
             Target::File(file) => Some(Arc::clone(file)),
         };
-        tokio::task::spawn_blocking(move || write(target.as_deref(), &lines))
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let writing = move || {
+            let written = write(target.as_deref(), &lines);
+            drop(turn);
+            written
+        };
+        tokio::task::spawn_blocking(writing)
             .await
             .map_err(|_| SinkError("the writing task was stopped".to_owned()))?
             .map_err(|error| SinkError(format!("events cannot be written: {error}")))

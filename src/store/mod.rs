@@ -100,6 +100,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// One effective definition.
     async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError>;
 
+    /// The value under `key`, if there is one.
+    async fn stored_setting(&self, key: &str) -> Result<Option<Sealed>, StoreError>;
+
     /// The value under `key`, which becomes `value` if there is none.
     async fn setting(&self, key: &str, value: Sealed) -> Result<Sealed, StoreError>;
 

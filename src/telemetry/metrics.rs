@@ -81,17 +81,16 @@ pub struct Series {
     transitions: Family<Labels<1>, Counter>,
     attempts: Family<Labels<1>, Counter>,
     runs: Family<Labels<1>, Gauge>,
-    store_group_rows: Histograms,
     upstream_requests: Histograms,
     pub slots_used: Gauge,
     pub oldest_connecting_age: Seconds,
     pub oldest_queued_age: Seconds,
     pub oldest_outbox_age: Seconds,
     pub outbox_events: Gauge,
+    pub quarantine_held: Gauge,
     pub events_published: Counter,
     pub event_publish_failures: Counter,
     pub takeovers: Counter,
-    pub database_reconnects: Counter,
     pub panics: Counter,
     pub log_lines_dropped: Counter,
 }
@@ -123,11 +122,6 @@ impl Series {
         self.runs.get_or_create(&[("state", state)]).set(count);
     }
 
-    /// Notes how many rows one transaction of `kind` took together.
-    pub fn observe_store_group(&self, kind: &'static str, rows: usize) {
-        self.store_group_rows.get_or_create(&[("kind", kind)]).observe(rows as f64);
-    }
-
     /// Notes how long a request to a provider took, and its status; `None` when there was no answer.
     pub fn observe_upstream(&self, status: Option<u16>, took: Duration) {
         let answer = match status {
@@ -149,15 +143,14 @@ impl Series {
         to.register("slots_used", "Runs that this process performs right now", self.slots_used.clone());
         self.register_ages(to);
         to.register("outbox_events", "Events that are committed and not published yet", self.outbox_events.clone());
+        to.register("quarantine_held", "Refused requests that wait for repair", self.quarantine_held.clone());
         to.register("events_published", "Events that the sink has confirmed", self.events_published.clone());
         to.register(
             "event_publish_failures",
-            "Attempts to publish an event that failed and are repeated",
+            "Attempts to publish a batch of events that failed and are repeated",
             self.event_publish_failures.clone(),
         );
         to.register("takeovers", "Runs taken over from a worker that died", self.takeovers.clone());
-        to.register("database_reconnects", "Connections to the database made anew", self.database_reconnects.clone());
-        to.register("store_group_rows", "Rows that shared one transaction, by kind", self.store_group_rows.clone());
         to.register("panics", "Panics caught in tasks; each one is a bug", self.panics.clone());
         to.register(
             "log_lines_dropped",
@@ -190,7 +183,6 @@ impl Default for Series {
             attempts: Family::default(),
             runs: Family::default(),
             // 1 to 64 rows, the largest group.
-            store_group_rows: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 7))),
             // 5 ms to 41 s, around the request timeout of 30 s.
             upstream_requests: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 14))),
             slots_used: Gauge::default(),
@@ -201,7 +193,7 @@ impl Default for Series {
             events_published: Counter::default(),
             event_publish_failures: Counter::default(),
             takeovers: Counter::default(),
-            database_reconnects: Counter::default(),
+            quarantine_held: Gauge::default(),
             panics: Counter::default(),
             log_lines_dropped: Counter::default(),
         };
@@ -230,7 +222,6 @@ mod tests {
         other.count_attempt(Some(Class::RateLimited));
         metrics.set_runs("queued", 7);
         metrics.oldest_outbox_age.set(1.5);
-        metrics.observe_store_group("accept", 64);
         metrics.observe_upstream(Some(503), Duration::from_millis(30));
         metrics.observe_upstream(None, Duration::from_secs(30));
         metrics
@@ -248,7 +239,6 @@ mod tests {
             "tidewaiter_attempts_total{outcome=\"rate_limited\"} 1",
             "tidewaiter_runs{state=\"queued\"} 7",
             "tidewaiter_oldest_outbox_age_seconds 1.5",
-            "tidewaiter_store_group_rows_bucket{le=\"64.0\",kind=\"accept\"} 1",
             "tidewaiter_upstream_request_seconds_bucket{le=\"0.04\",answer=\"5xx\"} 1",
             "tidewaiter_upstream_request_seconds_count{answer=\"none\"} 1",
             "tidewaiter_panics_total 0",
@@ -265,7 +255,7 @@ mod tests {
         let count = names.len();
         names.sort_unstable();
         names.dedup_by_key(|line| line.split(' ').next());
-        assert_eq!((names.len(), count), (17, 17), "{text}");
+        assert_eq!((names.len(), count), (16, 16), "{text}");
         assert!(names.iter().all(|line| line.split(' ').count() > 3), "{text}");
     }
 }

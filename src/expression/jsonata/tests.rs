@@ -84,8 +84,10 @@ fn base64_is_over_utf_8_both_ways() {
 }
 
 #[test]
-fn hostile_expressions_end_at_a_limit_within_a_second() {
+fn hostile_expressions_end_at_a_limit() {
     let list = json!({ "list": (0..1_000).collect::<Vec<_>>(), "a": format!("{}b", "a".repeat(64)) });
+    // The engine's own limit is 250 ms. The wall is for a hang: a busy machine may take several times as long.
+    const HANG: Duration = Duration::from_secs(20);
     for source in [
         "($f := function($x) { $f($x) }; $f(1))",
         "($f := function($x) { 1 + $f($x) }; $f(1))",
@@ -106,7 +108,7 @@ fn hostile_expressions_end_at_a_limit_within_a_second() {
         let started = Instant::now();
         let error = fails(source, list.clone());
         assert_eq!(error.kind, ExprKind::Limit, "{source}: {error}");
-        assert!(started.elapsed() < Duration::from_secs(1), "{source}: {:?}", started.elapsed());
+        assert!(started.elapsed() < HANG, "{source}: {:?}", started.elapsed());
     }
     assert_eq!(Expression::compile(&"(".repeat(16_000)).unwrap_err().kind, ExprKind::Limit);
 }

@@ -97,3 +97,10 @@ pub(super) async fn setting(line: &Line, key: &str, value: &Sealed) -> Result<Se
     taken.keep();
     Ok(rows::sealed(&row, "sealed")?)
 }
+
+pub(super) async fn stored_setting(lines: &Lines, key: &str) -> Result<Option<Sealed>, StoreError> {
+    let mut taken = lines.take().await?;
+    let row = sqlx::query(sql::SETTING).bind(key).fetch_optional(taken.get()).await?;
+    taken.keep();
+    Ok(row.as_ref().map(|row| rows::sealed(row, "sealed")).transpose()?)
+}

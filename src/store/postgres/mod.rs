@@ -1,6 +1,6 @@
 //! The store in PostgreSQL 14 or newer, for any number of worker processes.
 //!
-//! Each task owns its connection: accepts, commits, claims and heartbeats, relay, listener, and one for the rare rest;
+//! Each task owns its connection: accepts, commits, claims, heartbeats (a claim that hangs must not make a worker look dead), relay, listener, and one for the rare rest;
 //! reads have three. A database that is down delays accepts and commits and fails everything else at once; nothing
 //! needs a restart when it comes back. Nothing here creates or changes the schema but [`Postgres::migrate`].
 
@@ -47,6 +47,7 @@ pub struct Postgres {
     accepts: Group,
     commits: Group,
     claims: Line,
+    beats: Line,
     relay: Line,
     rest: Line,
     reads: Lines,
@@ -78,6 +79,7 @@ impl Postgres {
             accepts,
             commits,
             claims: Line::hot(&server),
+            beats: Line::hot(&server),
             relay: Line::hot(&server),
             rest: Line::cool(&server),
             reads: Lines::new(&server, READERS),
@@ -122,7 +124,7 @@ impl Store for Postgres {
     }
 
     async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError> {
-        within(claims::heartbeat(&self.claims, worker, regions)).await
+        within(claims::heartbeat(&self.beats, worker, regions)).await
     }
 
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
@@ -155,6 +157,10 @@ impl Store for Postgres {
 
     async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {
         within(definitions::effective(&self.reads, hash)).await
+    }
+
+    async fn stored_setting(&self, key: &str) -> Result<Option<Sealed>, StoreError> {
+        within(definitions::stored_setting(&self.reads, key)).await
     }
 
     async fn setting(&self, key: &str, value: Sealed) -> Result<Sealed, StoreError> {

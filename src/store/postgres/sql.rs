@@ -256,14 +256,17 @@ pub(super) const ACCOUNT_EVENTS: &str = "SELECT account_id, sequence, event_type
 pub(super) const EVENTS_SINCE: &str = "SELECT account_id, sequence, event_type, envelope, inserted_at FROM events \
     WHERE inserted_at >= $1 ORDER BY inserted_at, account_id, sequence LIMIT $2";
 
+/// Ages are looked for among the first thousand by account id, which begins with the account's age.
 pub(super) const BACKLOG: &str = "SELECT (SELECT count(*) FROM runs WHERE state = 'queued') AS queued, \
     (SELECT count(*) FROM runs WHERE state = 'running') AS running, \
     (SELECT count(*) FROM runs WHERE state = 'waiting') AS waiting, \
     t.now - (SELECT min(inserted_at) FROM runs WHERE state = 'queued') AS oldest_queued, \
-    t.now - (SELECT min(r.inserted_at) FROM runs r JOIN accounts a ON a.id = r.account_id \
-    WHERE r.state <> 'finished' AND a.status = 'connecting') AS oldest_connecting, \
+    t.now - (SELECT min(r.inserted_at) FROM (SELECT account_id, inserted_at FROM runs WHERE state <> 'finished' \
+    ORDER BY account_id LIMIT 1000) r JOIN accounts a ON a.id = r.account_id AND a.status = 'connecting') \
+    AS oldest_connecting, \
     (SELECT count(*) FROM outbox) AS outbox, \
-    t.now - (SELECT min(e.inserted_at) FROM outbox o JOIN events e ON e.account_id = o.account_id \
+    t.now - (SELECT min(e.inserted_at) FROM (SELECT account_id, sequence FROM outbox \
+    ORDER BY shard, account_id LIMIT 1000) o JOIN events e ON e.account_id = o.account_id \
     AND e.sequence = o.sequence) AS oldest_outbox, \
     (SELECT count(*) FROM quarantine WHERE state = 'held') AS quarantined \
     FROM (SELECT now_ms() AS now) t";

@@ -125,3 +125,8 @@ pub(super) async fn setting(writer: &Writer, key: &str, value: &Sealed) -> Resul
     taken.commit().await?;
     Ok(stored)
 }
+
+pub(super) async fn stored_setting(reads: &SqlitePool, key: &str) -> Result<Option<Sealed>, StoreError> {
+    let row = sqlx::query("SELECT sealed FROM settings WHERE key = ?").bind(key).fetch_optional(reads).await?;
+    Ok(row.as_ref().map(|row| rows::sealed(row, "sealed")).transpose()?)
+}

@@ -253,6 +253,10 @@ impl Store for Sqlite {
         definitions::effective(&self.reads, hash).await
     }
 
+    async fn stored_setting(&self, key: &str) -> Result<Option<Sealed>, StoreError> {
+        definitions::stored_setting(&self.reads, key).await
+    }
+
     async fn setting(&self, key: &str, value: Sealed) -> Result<Sealed, StoreError> {
         definitions::setting(&self.writer, key, &value).await
     }

@@ -8,10 +8,11 @@ use super::super::{Quarantined, StoreError, Unpublished, shard_of};
 use super::Writer;
 use super::bulk::Bulk;
 
-/// Per shard the accounts in order of their ids, each with its lowest sequence.
+/// Per shard the accounts in order of their ids, each with its lowest sequence; reads no further than it must.
 const HEADS: &str = "SELECT e.account_id, e.sequence, e.event_type, e.envelope FROM \
-    (SELECT account_id, min(sequence) AS sequence FROM outbox WHERE shard IN (SELECT value FROM json_each(?1)) \
-     GROUP BY shard, account_id ORDER BY account_id LIMIT ?2) o \
+    (SELECT account_id, min(sequence) AS sequence FROM (SELECT account_id, sequence FROM outbox \
+      WHERE shard IN (SELECT value FROM json_each(?1)) ORDER BY shard, account_id, sequence LIMIT 4 * ?2) \
+     GROUP BY account_id ORDER BY account_id LIMIT ?2) o \
     JOIN events e ON e.account_id = o.account_id AND e.sequence = o.sequence ORDER BY e.account_id";
 
 pub(super) async fn unpublished(reads: &SqlitePool, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {

@@ -78,15 +78,18 @@ pub(super) async fn events_since(reads: &SqlitePool, from_ms: i64, limit: u32) -
     Ok(rows.iter().map(rows::event).collect::<Result<_, RowError>>()?)
 }
 
+/// Ages are looked for among the first thousand by account id, which begins with the account's age.
 const BACKLOG: &str = concat!(
     "SELECT (SELECT count(*) FROM runs WHERE state = 'queued') AS queued, \
      (SELECT count(*) FROM runs WHERE state = 'running') AS running, \
      (SELECT count(*) FROM runs WHERE state = 'waiting') AS waiting, \
      t - (SELECT min(inserted_at) FROM runs WHERE state = 'queued') AS oldest_queued, \
-     t - (SELECT min(r.inserted_at) FROM runs r JOIN accounts a ON a.id = r.account_id \
-          WHERE r.state <> 'finished' AND a.status = 'connecting') AS oldest_connecting, \
+     t - (SELECT min(r.inserted_at) FROM (SELECT account_id, inserted_at FROM runs WHERE state <> 'finished' \
+          ORDER BY account_id LIMIT 1000) r JOIN accounts a ON a.id = r.account_id AND a.status = 'connecting') \
+     AS oldest_connecting, \
      (SELECT count(*) FROM outbox) AS outbox, \
-     t - (SELECT min(e.inserted_at) FROM outbox o JOIN events e ON e.account_id = o.account_id \
+     t - (SELECT min(e.inserted_at) FROM (SELECT account_id, sequence FROM outbox \
+          ORDER BY shard, account_id LIMIT 1000) o JOIN events e ON e.account_id = o.account_id \
           AND e.sequence = o.sequence) AS oldest_outbox, \
      (SELECT count(*) FROM quarantine WHERE state = 'held') AS quarantined \
      FROM (SELECT ",

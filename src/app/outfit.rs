@@ -1,0 +1,106 @@
+//! What a worker takes hold of before it touches its database: the lock, the ports, the sink, the client.
+//!
+//! All of it fails at once with one message, so that a mistake is seen whether the database answers or not.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::{StartError, check_keys};
+use crate::config::{DatabaseKind, Settings, Sink};
+use crate::relay::{EventSink, NdjsonSink, NoSink};
+use crate::runner::Budgets;
+use crate::store::sqlite::FileLock;
+use crate::upstream::{ClientOptions, HttpUpstream, PolicyOptions};
+
+/// Everything but the database.
+#[derive(Debug)]
+pub(super) struct Outfit {
+    /// Proves that no other worker has the SQLite file.
+    pub(super) lock: Option<FileLock>,
+    pub(super) api: Option<TcpListener>,
+    pub(super) probes: Option<TcpListener>,
+    pub(super) sink: Arc<dyn EventSink>,
+    pub(super) upstream: HttpUpstream,
+}
+
+impl Outfit {
+    pub(super) async fn gather(settings: &Settings) -> Result<Self, StartError> {
+        check_keys(settings)?;
+        Ok(Self {
+            lock: lock_file(settings)?,
+            api: bind(settings.api_listen, "api.listen").await?,
+            probes: bind(settings.probes_listen, "probes.listen").await?,
+            sink: open_sink(settings)?,
+            upstream: open_upstream(settings)?,
+        })
+    }
+}
+
+fn lock_file(settings: &Settings) -> Result<Option<FileLock>, StartError> {
+    let Some(file) = settings.database.sqlite_path().filter(|_| settings.database.kind() == DatabaseKind::Sqlite)
+    else {
+        return Ok(None);
+    };
+    match FileLock::take(&file) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(StartError::Unavailable(format!(
+            "another worker runs on {}: a SQLite database has one worker (use PostgreSQL for several)",
+            file.display()
+        ))),
+        Err(error) => Err(StartError::BadInput(format!("{}.lock cannot be made: {error}", file.display()))),
+    }
+}
+
+async fn bind(address: Option<SocketAddr>, key: &str) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else { return Ok(None) };
+    TcpListener::bind(address)
+        .await
+        .map(Some)
+        .map_err(|error| StartError::Unavailable(format!("cannot listen on {address} (`{key}`): {error}")))
+}
+
+fn open_sink(settings: &Settings) -> Result<Arc<dyn EventSink>, StartError> {
+    Ok(match &settings.events.sink {
+        Sink::Stdout => Arc::new(NdjsonSink::stdout()),
+        Sink::None => Arc::new(NoSink),
+        Sink::File(path) => Arc::new(NdjsonSink::file(path).map_err(|error| {
+            StartError::BadInput(format!("`events.file` {} cannot be appended to: {error}", path.display()))
+        })?),
+    })
+}
+
+fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
+    let policy = PolicyOptions {
+        allow_addresses: settings.upstream.allow_networks.clone(),
+        deny_addresses: settings.upstream.deny_networks.clone(),
+        allow_http: settings.upstream.allow_http_hosts.iter().map(ToString::to_string).collect(),
+        ports: settings.upstream.extra_ports.clone(),
+    };
+    if !policy.allow_addresses.is_empty() {
+        let networks: Vec<String> = policy.allow_addresses.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            networks = networks.join(", "),
+            "requests to these networks are allowed by `upstream.allow_networks`"
+        );
+    }
+    let options = ClientOptions {
+        policy,
+        connect_timeout: settings.limits.connect_timeout,
+        response_limit: settings.limits.response_bytes,
+        ..ClientOptions::default()
+    };
+    HttpUpstream::new(&options).map_err(|error| StartError::BadInput(error.to_string()))
+}
+
+pub(super) fn budgets(settings: &Settings) -> Budgets {
+    Budgets {
+        retry: settings.retry,
+        request: settings.limits.request_timeout,
+        phase: settings.limits.phase_budget,
+        wait: settings.limits.max_wait,
+        run: settings.limits.run_deadline,
+        drain: settings.limits.drain,
+    }
+}
