@@ -102,6 +102,13 @@ fn signals(tasks: &Tasks) -> CancellationToken {
 }
 
 impl Stages {
+    /// Tells everything to stop, in no order: nothing was begun.
+    fn halt(&self) {
+        for tasks in [&self.work, &self.upkeep, &self.store] {
+            tasks.stop().cancel();
+        }
+    }
+
     async fn failed(&self) {
         let (work, upkeep, store) = (self.work.failed(), self.upkeep.failed(), self.store.failed());
         tokio::select! {
@@ -131,8 +138,23 @@ impl Worker {
         metrics: Metrics,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, StartError> {
-        let Outfit { lock, api, probes, sink, upstream } = Outfit::gather(settings).await?;
+        let outfit = Outfit::gather(settings).await?;
         let stages = Stages::default();
+        let started = Self::start_in(stages.clone(), outfit, settings, metrics, stop).await;
+        if !matches!(started, Ok(Some(_))) {
+            stages.halt();
+        }
+        started
+    }
+
+    async fn start_in(
+        stages: Stages,
+        outfit: Outfit,
+        settings: &Settings,
+        metrics: Metrics,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, StartError> {
+        let Outfit { lock, api, probes, sink, upstream } = outfit;
         let store = open_store(settings, &stages.store).await?;
         let (problem, database) = watch::channel(Some("not asked yet".to_owned()));
         let (relay_health, relay) = watch::channel(true);

@@ -43,6 +43,8 @@ async fn listen(
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))
+        // An outage is told by the tasks that write.
+        .acquire_slow_threshold(Duration::from_mins(1))
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(server.options());
