@@ -55,10 +55,12 @@ fn lock_file(settings: &Settings) -> Result<Option<FileLock>, StartError> {
 
 async fn bind(address: Option<SocketAddr>, key: &str) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = address else { return Ok(None) };
-    TcpListener::bind(address)
-        .await
-        .map(Some)
-        .map_err(|error| StartError::Unavailable(format!("cannot listen on {address} (`{key}`): {error}")))
+    let refused =
+        |error: std::io::Error| StartError::Unavailable(format!("cannot listen on {address} (`{key}`): {error}"));
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    // With port 0 only the system knows which one it is.
+    tracing::info!(address = %listener.local_addr().map_err(refused)?, "listening (`{key}`)");
+    Ok(Some(listener))
 }
 
 fn open_sink(settings: &Settings) -> Result<Arc<dyn EventSink>, StartError> {

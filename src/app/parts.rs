@@ -123,6 +123,30 @@ pub async fn open_parts(
 }
 
 impl Parts {
+    /// What `run` and `import` do with the definitions' files when they start. Whoever begins in an empty directory has
+    /// none yet: where the default directories are both missing there is nothing to load.
+    ///
+    /// # Errors
+    /// As [`Parts::apply_definitions`].
+    pub async fn load_definitions(&self, settings: &Settings) -> Result<(), StartError> {
+        let directories = &settings.definitions;
+        if !directories.load_at_start {
+            return Ok(());
+        }
+        let (integrations, installs) = (&directories.integrations_dir, &directories.installs_dir);
+        if !directories.configured && !integrations.exists() && !installs.exists() {
+            tracing::warn!(
+                "there are no definitions: neither {} nor {} is here, so only what the database has is used",
+                integrations.display(),
+                installs.display()
+            );
+            return Ok(());
+        }
+        let changed = self.apply_definitions(settings).await?;
+        tracing::info!(changed, "definitions are loaded");
+        Ok(())
+    }
+
     /// Reads the definitions' files and puts what differs into the store; answers how many rows changed.
     ///
     /// # Errors

@@ -240,6 +240,7 @@ impl Worker {
                 );
             }
         }
+        self.stages.store.stop().cancel();
         self.store.close().await;
         self.stages.store.shut_down(left()).await;
         tracing::info!("stopped");
@@ -276,10 +277,7 @@ async fn prepare(
     let worker = SystemClock::default().new_id();
     let (lane, started) = FastLane::new(worker, settings.worker.regions.clone(), settings.worker.slots);
     let parts = open_parts(settings, Arc::clone(store), Some(Arc::clone(&lane)), metrics.clone()).await?;
-    if settings.definitions.load_at_start {
-        let changed = parts.apply_definitions(settings).await?;
-        tracing::info!(changed, "definitions are loaded");
-    }
+    parts.load_definitions(settings).await?;
     if alone {
         // Holding the file's lock proves that whoever held runs before is gone.
         store.take_over(worker, Duration::ZERO, &[]).await?;

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -40,11 +39,8 @@ impl Import {
         let report = self.report.as_deref().map(create).transpose()?;
         let settings = globals.load()?.settings;
         with_store(globals, Waiting::Yes, async |settings, store, metrics| {
-            if settings.definitions.load_at_start {
-                let parts = app::open_parts(&settings, Arc::clone(&store), None, metrics.clone()).await?;
-                parts.apply_definitions(&settings).await?;
-            }
             let parts = app::open_parts(&settings, store, None, metrics).await?;
+            parts.load_definitions(&settings).await?;
             let mut tally = Tally::new(report, source.bytes);
             let lines = receive_lines(&parts.intake, source.reader(), |outcome| tally.count(outcome)).await;
             tally.progress.finish_and_clear();

@@ -56,6 +56,7 @@ where
             }
         }
         let done = work(settings, Arc::clone(&store), metrics).await;
+        tasks.stop().cancel();
         store.close().await;
         tasks.shut_down(std::time::Duration::from_secs(10)).await;
         done

@@ -100,6 +100,8 @@ pub struct Definitions {
     pub integrations_dir: PathBuf,
     /// Directory of installs.
     pub installs_dir: PathBuf,
+    /// Whether one of the directories was named; the default ones may be missing.
+    pub configured: bool,
     /// Whether `run` applies them; `auto` is decided by the database.
     pub load_at_start: bool,
 }
@@ -235,6 +237,9 @@ fn read_definitions(reader: &Reader<'_>, database: DatabaseKind) -> Result<Defin
     Ok(Definitions {
         integrations_dir: reader.required_path("definitions.integrations_dir")?,
         installs_dir: reader.required_path("definitions.installs_dir")?,
+        configured: ["definitions.integrations_dir", "definitions.installs_dir"]
+            .iter()
+            .any(|key| reader.origin(key) != Origin::Default),
         load_at_start: match reader.parsed("definitions.load_at_start")? {
             LoadAtStart::Auto => database == DatabaseKind::Sqlite,
             LoadAtStart::Always => true,
