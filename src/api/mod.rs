@@ -11,6 +11,7 @@ mod problem;
 mod read;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -63,6 +64,12 @@ impl Door {
         let _ = self.0.set(router(api));
     }
 
+    /// Whether requests are served.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// What listens meanwhile and afterwards.
     pub fn router(&self) -> Router {
         Router::new().fallback(enter).with_state(self.clone())
@@ -76,10 +83,23 @@ async fn enter(State(door): State<Door>, request: Request) -> Response {
     }
 }
 
+/// After a stop, requests under way have this long: all that wait for something end with the stop, so what is left then
+/// is a client that does not finish what it sends, or does not read.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
 /// Serves a router until `stop`.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "a listener ended");
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        served = served => {
+            if let Err(error) = served {
+                tracing::error!(%error, "a listener ended");
+            }
+        }
+        () = given_up => tracing::info!("clients that did not come to an end are cut off"),
     }
 }

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::Door;
 use crate::telemetry::Metrics;
 
 /// What the probes tell. Cheap to clone.
@@ -17,6 +18,8 @@ pub struct Probes {
     pub database: watch::Receiver<Option<String>>,
     /// Whether events go out.
     pub relay: watch::Receiver<bool>,
+    /// Open when the worker has started: its database answered, its keys and definitions were read.
+    pub door: Door,
     /// Counters and gauges.
     pub metrics: Metrics,
 }
@@ -34,10 +37,12 @@ pub fn router(probes: Probes) -> Router {
 async fn ready(State(probes): State<Probes>) -> Response {
     let database = probes.database.borrow().clone();
     let relay = *probes.relay.borrow();
-    let ready = database.is_none() && relay;
+    let started = probes.door.is_open();
+    let ready = started && database.is_none() && relay;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "ready": ready,
+        "worker": if started { "ok" } else { "starting" },
         "database": database.as_deref().unwrap_or("ok"),
         "relay": if relay { "ok" } else { "events cannot be published" },
     });

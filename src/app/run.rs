@@ -158,12 +158,12 @@ impl Worker {
         let store = open_store(settings, &stages.store).await?;
         let (problem, database) = watch::channel(Some("not asked yet".to_owned()));
         let (relay_health, relay) = watch::channel(true);
+        let door = Door::default();
         if let Some(listener) = probes {
-            let probes = Probes { database, relay, metrics: metrics.clone() };
+            let probes = Probes { database, relay, door: door.clone(), metrics: metrics.clone() };
             stages.upkeep.spawn("probes", api::serve(listener, api::probes_router(probes), stages.upkeep.stop()));
         }
         stages.upkeep.spawn("health", watch_database(Arc::clone(&store), problem, stages.upkeep.stop()));
-        let door = Door::default();
         let address = api.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = api {
             stages.work.spawn("api", api::serve(listener, door.router(), stages.work.stop()));
