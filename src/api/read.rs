@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -14,13 +15,16 @@ use crate::store::{Account, Store, StoreError};
 /// The most events of one answer.
 const EVENTS: u32 = 1000;
 
-pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let account = find(&api, &id).await?;
+/// The id in the path; what does not even decode to text is no id.
+type Id = Result<Path<String>, PathRejection>;
+
+pub(super) async fn read(State(api): State<Api>, id: Id) -> Result<Json<Value>, Problem> {
+    let account = find(&api, parse(id)?).await?;
     Ok(Json(account_answer(&api.store, &account).await?))
 }
 
-pub(super) async fn events(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let id = parse(&id)?;
+pub(super) async fn events(State(api): State<Api>, id: Id) -> Result<Json<Value>, Problem> {
+    let id = parse(id)?;
     // A deleted account has events, too.
     if api.store.account(id).await?.is_none() {
         return Err(Problem::not_found("account"));
@@ -30,13 +34,14 @@ pub(super) async fn events(State(api): State<Api>, Path(id): Path<String>) -> Re
     Ok(Json(json!({ "result": envelopes })))
 }
 
-async fn find(api: &Api, id: &str) -> Result<Account, Problem> {
-    let account = api.store.account(parse(id)?).await?;
+async fn find(api: &Api, id: Uuid) -> Result<Account, Problem> {
+    let account = api.store.account(id).await?;
     account.filter(|account| account.status.is_some()).ok_or_else(|| Problem::not_found("account"))
 }
 
-fn parse(id: &str) -> Result<Uuid, Problem> {
-    Uuid::try_parse(id).map_err(|_| Problem::bad_request("id", "has to be a UUID"))
+fn parse(id: Id) -> Result<Uuid, Problem> {
+    let id = id.ok().and_then(|Path(id)| Uuid::try_parse(&id).ok());
+    id.ok_or_else(|| Problem::bad_request("id", "has to be a UUID"))
 }
 
 /// The account object with the results of its latest run's steps.
