@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,6 +35,9 @@ use crate::tasks::Tasks;
 
 /// The first version without the WAL-reset race (sqlite.org/wal.html#walresetbug).
 const OLDEST: i64 = 3_051_003;
+
+/// How long closing in order may take.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// How often other processes' writes are looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -188,6 +191,9 @@ async fn poll(options: SqliteConnectOptions, changes: watch::Sender<u64>, closin
         }
         let _ = tokio::time::timeout(POLL, closing.cancelled()).await;
     }
+    if let Some(open) = connection {
+        let _ = open.close().await;
+    }
 }
 
 #[async_trait]
@@ -305,6 +311,15 @@ impl Store for Sqlite {
 
     async fn close(&self) {
         self.closing.cancel();
+        // The last connection that closes in order writes the log back, so that the file is whole by itself. That is
+        // only tidy: a disk that hangs does not hold up the end.
+        let in_order = async {
+            self.reads.close().await;
+            if let Some(connection) = self.writer.idle.lock().await.take() {
+                let _ = connection.close().await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSING, in_order).await;
     }
 }
 
