@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::classify::{Refusal, cut, expression_failure, provider_message, retry_after, status_failure};
+use super::classify::{Refusal, cut, expression_failure, provider_message, retry_after, send_failure, status_failure};
 use crate::definitions::{RequestPlan, ResponsePath};
 use crate::expression::Scope;
 use crate::lifecycle::{Class, Failure};
-use crate::upstream::Response;
+use crate::upstream::{Response, SendError};
 
 /// An answer that is a success.
 pub(super) struct Answer {
@@ -29,6 +29,7 @@ pub(super) fn read(
 ) -> Result<Answer, Refusal> {
     let status = response.status;
     let body = parse(&response);
+    let broken = is_broken_json(&response);
     let headers: Map<String, Value> =
         response.headers.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
     let whole = json!({ "status": status, "headers": headers, "body": body });
@@ -48,6 +49,10 @@ pub(super) fn read(
     let body = match verdict {
         Verdict::Success(Some(result)) => result,
         Verdict::Success(None) => body,
+        Verdict::ByStatus if broken && (200..300).contains(&status) => {
+            let message = "the answer calls itself JSON and is none".to_owned();
+            return Err(send_failure(&SendError::BadResponse(message), retry_safe).with_status(status).into());
+        }
         Verdict::ByStatus if (200..300).contains(&status) => body,
         Verdict::ByStatus => return Err(refusal(status, status, None, &body, &headers, retry_safe, now_ms)),
         Verdict::Error { status: mapped, message } => {
@@ -68,6 +73,16 @@ fn parse(response: &Response) -> Value {
     }
     serde_json::from_slice(&response.body)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
+}
+
+/// Whether the body calls itself JSON and cannot be read as such: cut off, or a page for people.
+fn is_broken_json(response: &Response) -> bool {
+    let declared = response.headers.iter().any(|(name, value)| {
+        let kind = value.split(';').next().unwrap_or_default().trim();
+        name == "content-type" && (kind == "application/json" || kind.ends_with("+json"))
+    });
+    let empty = response.status == 204 || response.body.is_empty();
+    declared && !empty && serde_json::from_slice::<serde::de::IgnoredAny>(&response.body).is_err()
 }
 
 /// What an `error_expression` said.
@@ -188,6 +203,25 @@ mod tests {
         let compiled = |source: &str| crate::expression::Expression::compile(source).unwrap();
         let path = ResponsePath { object: compiled(source), array: compiled(&format!("[[data]].(\n{source}\n)")) };
         select(&path, body).unwrap()
+    }
+
+    #[test]
+    fn a_body_that_calls_itself_json_and_is_none_is_broken() {
+        let answer = |status, kind: &str, body: &[u8]| Response {
+            status,
+            headers: vec![("content-type".to_owned(), kind.to_owned())],
+            body: body.to_vec(),
+        };
+        for (status, kind, body, broken) in [
+            (200, "application/json; charset=utf-8", &b"{\"half\": "[..], true),
+            (200, "application/problem+json", b"<html>", true),
+            (200, "application/json", b"[1] ", false),
+            (200, "application/json", b"", false),
+            (204, "application/json", b"x", false),
+            (200, "text/html", b"<html>", false),
+        ] {
+            assert_eq!(is_broken_json(&answer(status, kind, body)), broken, "{status} {kind}");
+        }
     }
 
     #[test]
