@@ -157,6 +157,19 @@ impl Redactor {
         }
     }
 
+    /// Whether a text, number or key of the document holds a secret, wherever it stands. Names do not count.
+    #[must_use]
+    pub fn finds(&self, value: &Value) -> bool {
+        let shown = |text: &str| self.text(text) != text;
+        match value {
+            Value::String(text) => shown(text),
+            Value::Number(number) => shown(&number.to_string()),
+            Value::Array(items) => items.iter().any(|item| self.finds(item)),
+            Value::Object(members) => members.iter().any(|(key, member)| shown(key) || self.finds(member)),
+            Value::Null | Value::Bool(_) => false,
+        }
+    }
+
     fn member(&self, key: &str, member: Value) -> (String, Value) {
         let hidden = !member.is_null() && self.is_secret_name(key);
         (self.text(key), if hidden { Value::from(REDACTED) } else { self.value(member) })
@@ -177,6 +190,8 @@ fn plain(name: &str) -> String {
 /// The secret and what encoders make of it. All forms of a text begin and end at characters.
 fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
     let percent = utf8_percent_encode(secret, RESERVED).to_string();
+    // Some encoders leave letters and digits alone and nothing else.
+    let all = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let json = Value::from(secret).to_string();
     let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
     let hex = secret.bytes().fold(String::new(), |mut hex, byte| {
@@ -190,6 +205,8 @@ fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
         secret.trim().to_owned(),
         lower_escapes(&percent),
         lower_escapes(&form),
+        lower_escapes(&all),
+        all,
         percent,
         form,
         json.replace('/', r"\/"),

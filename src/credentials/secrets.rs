@@ -1,10 +1,15 @@
 //! Which parts of a context are secret, and the cut between them and the rest.
 //!
 //! A context is split when it is written and merged when it is used. The clear part is what events, the API and the
-//! command line may show; the secret part is sealed.
+//! command line may show; the secret part is sealed. A secret place is known by its name; and a key that holds the value
+//! of a secret, because a definition or a producer copied it there, is a secret place as well: it works as before, and
+//! nobody is shown it.
+
+use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::Redactor;
 use crate::definitions::CredentialPlan;
 use crate::definitions::credential::FieldKind;
 
@@ -33,10 +38,18 @@ const ALWAYS: [&str; 16] = [
 const VIRTUAL: &str = "environment_variables";
 
 /// The secret places of one integration's contexts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretPaths {
     /// Keys at the context's root.
     keys: Vec<String>,
+    /// Secrets that may have been copied into a context and are not in its own secret part.
+    values: Vec<String>,
+}
+
+impl fmt::Debug for SecretPaths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretPaths").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 impl SecretPaths {
@@ -49,7 +62,13 @@ impl SecretPaths {
                 keys.push(field.name.clone());
             }
         }
-        Self { keys }
+        Self { keys, values: Vec::new() }
+    }
+
+    /// The same, and every key that holds one of these values: the definition's own secrets, tokens before a refresh.
+    #[must_use]
+    pub fn with_values(self, values: Vec<String>) -> Self {
+        Self { values, ..self }
     }
 
     /// The keys at the context's root whose values are secret.
@@ -75,7 +94,22 @@ pub fn split(mut context: Map<String, Value>, paths: &SecretPaths) -> (Map<Strin
         oauth.insert("token".to_owned(), token);
         secret.insert("oauth".to_owned(), Value::Object(oauth));
     }
-    (context, secret)
+    (take_copies(context, &mut secret, paths), secret)
+}
+
+/// Moves keys that hold a secret's value into the secret part; what is left.
+fn take_copies(clear: Map<String, Value>, secret: &mut Map<String, Value>, paths: &SecretPaths) -> Map<String, Value> {
+    let redactor = Redactor::new(secret, &paths.values, paths);
+    let (copies, clear): (Map<_, _>, _) = clear.into_iter().partition(|(_, value)| redactor.finds(value));
+    for (key, value) in copies {
+        match (secret.get_mut(&key), value) {
+            (Some(Value::Object(there)), Value::Object(members)) => there.extend(members),
+            (_, value) => {
+                secret.insert(key, value);
+            }
+        }
+    }
+    clear
 }
 
 /// Puts the two parts of a context together again.
@@ -158,6 +192,19 @@ mod tests {
         let (clear, secret) = split(object(json!({"pin": 4711, "subdomain": "acme"})), &paths());
         assert_eq!(clear, object(json!({"subdomain": "acme"})));
         assert_eq!(secret, object(json!({"pin": 4711})));
+    }
+
+    #[test]
+    fn a_key_that_holds_a_copy_of_a_secret_is_cut_out_and_comes_back() {
+        let context = object(json!({
+            "subdomain": "acme", "link": "https://x/?t=token-4711", "deep": [{ "sent": "dG9rZW4tNDcxMQ==" }],
+            "oauth": { "id": "token-4711", "scope": "read", "token": { "access_token": "token-4711" } },
+            "variable": "client-secret",
+        }));
+        let paths = SecretPaths::of(None).with_values(vec!["client-secret".to_owned()]);
+        let (clear, secret) = split(context.clone(), &paths);
+        assert_eq!(clear, object(json!({ "subdomain": "acme" })));
+        assert_eq!(merge(clear, secret), context);
     }
 
     #[test]

@@ -112,7 +112,6 @@ async fn perform(runner: &Runner, held: Held, context: Option<Map<String, Value>
             return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
         }
     };
-    let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
     let account = &held.account;
     let (environment, version) = (account.environment_id, held.credential.version);
     let secret = match runner.accounts.vault.open_secrets(environment, account.id, version, &held.credential.sealed) {
@@ -127,7 +126,11 @@ async fn perform(runner: &Runner, held: Held, context: Option<Map<String, Value>
         Err(stop) => return stop,
     };
     let context = context.unwrap_or_else(|| secrets::merge(account.context.clone(), secret.clone()));
-    let redactor = Redactor::new(&secret, &secrets_of(&plan, &held, &context), &paths);
+    let definition_secrets = secrets_of(&plan, &held, &context);
+    let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
+    let redactor = Redactor::new(&secret, &definition_secrets, &paths);
+    // A token that a refresh replaces stays a secret wherever the run copied it to.
+    let paths = paths.with_values([definition_secrets, secrets::values(&secret)].concat());
     let stepper = Stepper::new(start_of(runner, &held, &plan, context.clone(), progress));
     let driver = Driver { runner, held, plan, paths, redactor, begun, context_before: context, _slot: slot };
     driver.drive(stepper).await
