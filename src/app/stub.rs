@@ -3,9 +3,10 @@
 //! It answers like a small vendor's API with OAuth. A caller steers it per account by words in its bearer token or
 //! `x-key` (the first 128 bytes are looked at): `bad-post-install`, `no-scope`, `flaky<N>` (N answers 503 first),
 //! `ratelimited<N>` (N answers 429 first), `expired` (401; a refreshed token has lost the word), `slow`, `hang`,
-//! `huge` (6 MiB), `garbage`, `redirect`. Everything else is a good credential; `exchange` does not hang. Faults for all, changed at run time
-//! with `POST /_stub/faults`, are drawn from a seeded sequence; `GET /_stub/stats` tells what was asked. It keeps its
-//! state in memory and has no TLS.
+//! `huge` (6 MiB), `garbage`, `redirect`, `echo` (400, with the credential in the body as it is and encoded), and in a
+//! refresh token `lost<N>` (N refreshes are done but their answers lost). Everything else is a good credential;
+//! `exchange` does not hang. Faults for all, changed at run time with `POST /_stub/faults`, are drawn from a seeded
+//! sequence; `GET /_stub/stats` tells what was asked. It keeps its state in memory and has no TLS.
 
 use std::collections::HashMap;
 use std::io;
@@ -248,10 +249,7 @@ async fn provide(
     let answer = provider::answer(&shared, &request).await;
     match fate {
         Fate::Hang => never(&shared).await,
-        Fate::Drop => {
-            let broken = async { Err::<Bytes, _>(io::Error::other("dropped on purpose")) };
-            Response::new(Body::from_stream(futures_util::stream::once(broken)))
-        }
+        Fate::Drop => broken(),
         Fate::Fine | Fate::Unavailable => answer,
     }
 }
@@ -260,6 +258,12 @@ async fn provide(
 async fn never(shared: &Shared) -> Response {
     shared.stop.cancelled().await;
     json_answer(503, &json!({ "error": "stopping" }))
+}
+
+/// An answer whose connection breaks instead of its first byte.
+fn broken() -> Response {
+    let broken = async { Err::<Bytes, _>(io::Error::other("dropped on purpose")) };
+    Response::new(Body::from_stream(futures_util::stream::once(broken)))
 }
 
 fn json_answer(status: u16, body: &Value) -> Response {

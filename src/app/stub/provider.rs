@@ -6,9 +6,11 @@ use axum::body::Bytes;
 use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Shared, answer as answer_with, json_answer, lock, never};
+use super::{Shared, answer as answer_with, broken, json_answer, lock, never};
 
 /// The routes, as the statistics name them.
 pub(super) const ROUTES: [&str; 8] = [
@@ -73,7 +75,7 @@ pub(super) async fn answer(shared: &Shared, asked: &Asked<'_>) -> Response {
             return answer;
         }
         let (status, body) = shared.tokens.grant(asked);
-        return json_answer(status, &body);
+        return if counts_down(shared, &steering, "lost") { broken() } else { json_answer(status, &body) };
     }
     let Some(credential) = asked.credential().filter(|credential| !credential.is_empty()) else {
         return json_answer(401, &json!({ "error": "unauthorized" }));
@@ -123,6 +125,9 @@ async fn by_words(shared: &Shared, credential: &str) -> Option<Response> {
     if has(words, "huge") {
         return Some(answer_with(200, "application/json", format!("{{\"x\":\"{}\"}}", "x".repeat(6 << 20))));
     }
+    if has(words, "echo") {
+        return Some(json_answer(400, &echo(credential)));
+    }
     if has(words, "redirect") {
         let mut answer = json_answer(302, &json!({}));
         answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/followed"));
@@ -139,6 +144,15 @@ async fn by_words(shared: &Shared, credential: &str) -> Option<Response> {
         return Some(answer);
     }
     None
+}
+
+/// What a careless provider says: the credential as it is and as encoders write it, in a message and beside it.
+fn echo(credential: &str) -> Value {
+    let base64 = STANDARD.encode(format!("user:{credential}"));
+    let percent = percent_encoding::utf8_percent_encode(credential, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let hex = credential.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let message = format!("no access for Bearer {credential}, Basic {base64}, ?token={percent}, 0x{hex}");
+    json!({ "error": message, "request": { "Authorization": format!("Bearer {credential}"), "seen": [base64, percent, hex] } })
 }
 
 /// Whether `word<N>` is in the credential and was met fewer than N times; no number stands for 1.

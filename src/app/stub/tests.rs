@@ -123,6 +123,18 @@ async fn a_refresh_rotates_mends_and_notices_reuse() {
 }
 
 #[tokio::test]
+async fn a_lost_refresh_had_its_effect_and_an_echo_repeats_the_credential() {
+    let asker = Asker::new().await;
+    let form = "grant_type=refresh_token&refresh_token=rt-lost1";
+    let lost = asker.upstream.send(asker.request("POST", "/oauth/token", "", form)).await;
+    assert!(matches!(lost, Err(SendError::Broken(_))), "{lost:?}");
+    assert_eq!(asker.token(form).await.0, 400, "it was rotated");
+    let body = asker.get("/me", "echo-1").await.unwrap().body;
+    let body = String::from_utf8(body).unwrap();
+    assert!(body.contains("Bearer echo-1") && body.contains("echo%2D1") && body.contains("6563686f2d31"), "{body}");
+}
+
+#[tokio::test]
 async fn two_refreshes_of_one_family_at_once_are_counted() {
     let asker = Asker::with(Faults { latency_ms: 100, ..Faults::default() }).await;
     let form = "grant_type=refresh_token&refresh_token=rt-a";
