@@ -1,0 +1,21 @@
+//! The built binary from outside: processes, files, HTTP. Nothing here looks into the program.
+//!
+//! One file for each thing that a user does with it, and `support` for what the tests have in common. PostgreSQL is not
+//! looked at here: both stores keep one contract, which has a suite of its own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod api;
+mod configuration;
+mod demo;
+mod eval;
+mod events;
+mod import;
+mod import_refusals;
+mod keys;
+mod outage;
+mod providers;
+mod secrets;
+mod shutdown;
+mod start;
+mod support;

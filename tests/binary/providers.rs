@@ -1,0 +1,121 @@
+//! What providers do, and what becomes of the account: refreshes, retries, refusals, sandbox accounts.
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Provider, Worker, api_key, oauth};
+
+fn up() -> (Provider, Place, Worker) {
+    let provider = Provider::start();
+    let place = Place::of(&provider);
+    let worker = place.worker();
+    (provider, place, worker)
+}
+
+#[track_caller]
+fn ended(account: &Value, status: &str, code: &Value) {
+    assert_eq!((&account["status"], &account["reason"]["code"]), (&json!(status), code), "{account}");
+}
+
+#[test]
+fn an_expired_token_is_refreshed_once_and_the_call_repeated() {
+    let (provider, _place, worker) = up();
+    ended(&worker.import(&oauth("a", "expired")), "active", &Value::Null);
+    assert_eq!(provider.requests("POST /oauth/token"), 1);
+    assert_eq!(provider.requests("GET /oauth/userinfo"), 2);
+    assert_eq!(provider.stats()["tokens"]["reused"], 0);
+}
+
+#[test]
+fn a_token_that_says_it_has_expired_is_refreshed_before_it_is_used() {
+    let (provider, _place, worker) = up();
+    let mut body = oauth("a", "good");
+    body["context"]["oauth"]["token"]["expires_in"] = json!(1);
+    ended(&worker.import(&body), "active", &Value::Null);
+    assert_eq!((provider.requests("POST /oauth/token"), provider.requests("GET /oauth/userinfo")), (1, 1));
+}
+
+#[test]
+fn a_revoked_refresh_token_needs_the_person_again() {
+    let (provider, _place, worker) = up();
+    let account = worker.import(&oauth("a", "expired-revoked"));
+    ended(&account, "needs_reauth", &json!("credential_refused"));
+    assert_eq!(account["reason"]["who_acts"], "end_user");
+    assert_eq!(provider.requests("POST /oauth/token"), 1);
+}
+
+#[test]
+fn a_401_without_a_way_to_refresh_ends_in_the_phases_error() {
+    let (provider, _place, worker) = up();
+    let account = worker.import(&api_key("a", &json!({ "api_key": "expired-key", "subdomain": "a" })));
+    ended(&account, "post_install_error", &json!("unauthorized"));
+    assert_eq!(provider.requests("POST /oauth/token"), 0);
+}
+
+#[test]
+fn a_refresh_whose_answer_is_lost_is_repeated_once_and_a_refusal_then_says_so() {
+    let (provider, _place, worker) = up();
+    // The provider rotated although its answer was lost, so it refuses the old token.
+    let account = worker.import(&oauth("a", "expired-lost1"));
+    ended(&account, "needs_reauth", &json!("refresh_outcome_unknown"));
+    assert_eq!(provider.requests("POST /oauth/token"), 2);
+}
+
+#[test]
+fn a_refresh_whose_answer_is_lost_succeeds_the_second_time_where_tokens_do_not_rotate() {
+    let (provider, _place, worker) = up();
+    ended(&worker.import(&oauth("a", "expired-lost1-norotate")), "active", &Value::Null);
+    assert_eq!(provider.requests("POST /oauth/token"), 2);
+}
+
+#[test]
+fn a_refresh_token_is_never_sent_a_third_time_without_an_answer() {
+    let (provider, _place, worker) = up();
+    let account = worker.import(&oauth("a", "expired-lost9-norotate"));
+    ended(&account, "post_install_error", &json!("refresh_outcome_unknown"));
+    assert_eq!(provider.requests("POST /oauth/token"), 2);
+}
+
+#[test]
+fn passing_failures_are_tried_again_and_lasting_ones_end_with_their_reason() {
+    let (provider, _place, worker) = up();
+    ended(&worker.import(&oauth("a", "flaky3")), "active", &Value::Null);
+    ended(&worker.import(&oauth("b", "ratelimited1")), "active", &Value::Null);
+    ended(&worker.import(&oauth("c", "flaky99")), "post_install_error", &json!("upstream_unavailable"));
+    ended(&worker.import(&oauth("d", "redirect")), "post_install_error", &json!("redirect_refused"));
+    assert_eq!(provider.requests("GET /followed"), 0);
+    ended(&worker.import(&oauth("e", "garbage")), "post_install_error", &json!("bad_response"));
+    ended(&worker.import(&oauth("f", "huge")), "post_install_error", &json!("bad_response"));
+}
+
+#[test]
+fn a_sandbox_account_never_writes() {
+    let (provider, _place, worker) = up();
+    let mut body = oauth("a", "good");
+    body["is_sandbox"] = json!(true);
+    let account = worker.import(&body);
+    assert_eq!(account["is_sandbox"], true);
+    assert_ne!(account["status"], "connecting");
+    assert_eq!(provider.requests("POST /v1/validate"), 0, "{account}");
+    assert_eq!(provider.requests("GET /oauth/userinfo"), 1);
+}
+
+#[test]
+fn a_provider_inside_the_network_is_not_asked_unless_it_is_allowed() {
+    let provider = Provider::start();
+    let place = Place::with(&provider, &["upstream.allow_networks = []"]);
+    let worker = place.worker();
+    ended(&worker.import(&oauth("a", "good")), "post_install_error", &json!("address_refused"));
+    assert_eq!(provider.requests("GET /oauth/userinfo"), 0);
+}
+
+#[test]
+fn a_provider_that_is_not_there_ends_as_unavailable() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let provider = Provider::start();
+    let place = Place::with(&provider, &["retry.attempts = 2"]);
+    let file = place.path("integrations/harbour.json");
+    let text = std::fs::read_to_string(&file).unwrap().replace(provider.url(), &format!("http://{nobody}"));
+    std::fs::write(&file, text).unwrap();
+    let worker = place.worker();
+    ended(&worker.import(&oauth("a", "good")), "post_install_error", &json!("upstream_unavailable"));
+}

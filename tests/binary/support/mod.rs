@@ -1,0 +1,47 @@
+//! What the tests have in common: a private directory, the binary in it, a provider, HTTP, and waiting.
+
+mod cli;
+mod http;
+mod place;
+mod provider;
+mod worker;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use cli::{Ran, bare};
+pub use http::{Answer, Request, Stream, get, post};
+pub use place::{DISABLED, INSTALL, Place, Scratch, api_key, envelope, installs, oauth};
+pub use provider::Provider;
+pub use worker::Worker;
+
+/// Longer than anything here takes on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Looks again and again until there is something, or fails saying what there was not.
+#[track_caller]
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_or(look).unwrap_or_else(|| panic!("not within {PATIENCE:?}: {what}"))
+}
+
+/// The same, `None` when there was nothing in time.
+fn eventually_or<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if since.elapsed() > PATIENCE {
+            return None;
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// The JSON values of a text that has one on each line.
+#[track_caller]
+pub fn lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
