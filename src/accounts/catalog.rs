@@ -58,13 +58,20 @@ pub struct Catalog {
     vault: Vault,
     installs: RwLock<HashMap<Uuid, Arc<InstallEntry>>>,
     plans: Mutex<LruCache<DefinitionHash, Arc<Plan>>>,
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Catalog {
     /// An empty copy.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, vault: Vault) -> Self {
-        Self { store, vault, installs: RwLock::default(), plans: Mutex::new(LruCache::new(PLANS)) }
+        Self {
+            store,
+            vault,
+            installs: RwLock::default(),
+            plans: Mutex::new(LruCache::new(PLANS)),
+            reading: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Reads the installs anew.
@@ -111,8 +118,14 @@ impl Catalog {
     /// # Errors
     /// When it is missing, cannot be compiled, or the store does not answer.
     pub async fn plan(&self, hash: DefinitionHash) -> Result<Arc<Plan>, PlanError> {
-        if let Some(plan) = self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(&hash) {
-            return Ok(Arc::clone(plan));
+        if let Some(plan) = self.compiled(hash) {
+            return Ok(plan);
+        }
+        // One reads, those that came after it wait in their order: nothing is compiled twice, and of two equal lines at
+        // the head of a file the first one stays the first.
+        let _turn = self.reading.lock().await;
+        if let Some(plan) = self.compiled(hash) {
+            return Ok(plan);
         }
         let sealed = self.store.effective_definition(hash).await?.ok_or(PlanError::Missing(hash))?;
         let bytes = self.vault.open_effective(hash, &sealed)?;
@@ -120,6 +133,10 @@ impl Catalog {
         let plan = Arc::new(Plan::compile(&effective).map_err(PlanError::Invalid)?);
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).put(hash, Arc::clone(&plan));
         Ok(plan)
+    }
+
+    fn compiled(&self, hash: DefinitionHash) -> Option<Arc<Plan>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).map(Arc::clone)
     }
 
     /// Puts definitions into the store, those that differ; answers how many rows changed.
