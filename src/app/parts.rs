@@ -103,7 +103,7 @@ pub async fn open_parts(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let vault = open_vault(settings, &store, clock.as_ref()).await?;
     let catalog = Arc::new(Catalog::new(Arc::clone(&store), vault.clone()));
-    let fingerprint = Arc::new(fingerprint(&store, &vault, clock.as_ref()).await?);
+    let fingerprint = Arc::new(fingerprint(&store, &vault, clock.as_ref(), &settings.key_file()?).await?);
     catalog.refresh().await?;
     let accounts = Accounts {
         store,
@@ -207,9 +207,17 @@ fn make_key_file(file: &Path, clock: &dyn Clock) -> Result<Sealer, StartError> {
 }
 
 /// The fingerprints' key: random, sealed, the same for every process on this database.
-async fn fingerprint(store: &Arc<dyn Store>, vault: &Vault, clock: &dyn Clock) -> Result<Fingerprint, StartError> {
+async fn fingerprint(
+    store: &Arc<dyn Store>,
+    vault: &Vault,
+    clock: &dyn Clock,
+    keys: &Path,
+) -> Result<Fingerprint, StartError> {
     let unusable = |error: &dyn std::fmt::Display| {
-        StartError::BadInput(format!("the database was sealed with other keys than those of `seal.key_file`: {error}"))
+        StartError::BadInput(format!(
+            "the database was sealed with other keys than those in {} (`seal.key_file`): {error}",
+            keys.display()
+        ))
     };
     let mut fresh = [0_u8; 32];
     clock.fill(&mut fresh);

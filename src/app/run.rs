@@ -140,7 +140,9 @@ impl Worker {
     ) -> Result<Option<Self>, StartError> {
         let outfit = Outfit::gather(settings).await?;
         let stages = Stages::default();
-        let started = Self::start_in(stages.clone(), outfit, settings, metrics, stop).await;
+        // Held here, so that its tasks are asked to end before they find themselves without a store.
+        let store = open_store(settings, &stages.store).await?;
+        let started = Self::start_in(stages.clone(), Arc::clone(&store), outfit, settings, metrics, stop).await;
         if !matches!(started, Ok(Some(_))) {
             stages.halt();
         }
@@ -149,13 +151,13 @@ impl Worker {
 
     async fn start_in(
         stages: Stages,
+        store: Arc<dyn Store>,
         outfit: Outfit,
         settings: &Settings,
         metrics: Metrics,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, StartError> {
         let Outfit { lock, api, probes, sink, upstream } = outfit;
-        let store = open_store(settings, &stages.store).await?;
         let (problem, database) = watch::channel(Some("not asked yet".to_owned()));
         let (relay_health, relay) = watch::channel(true);
         let door = Door::default();

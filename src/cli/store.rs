@@ -49,13 +49,16 @@ where
     block_on(async {
         let tasks = Tasks::new();
         let store = app::open_store(&settings, &tasks).await?;
-        match waiting {
-            Waiting::No => store.check().await?,
-            Waiting::Yes => {
-                app::wait_for_store(&store, &CancellationToken::new()).await?;
+        let done = async {
+            match waiting {
+                Waiting::No => store.check().await?,
+                Waiting::Yes => {
+                    app::wait_for_store(&store, &CancellationToken::new()).await?;
+                }
             }
+            work(settings, Arc::clone(&store), metrics).await
         }
-        let done = work(settings, Arc::clone(&store), metrics).await;
+        .await;
         tasks.stop().cancel();
         store.close().await;
         tasks.shut_down(std::time::Duration::from_secs(10)).await;
