@@ -199,11 +199,11 @@ impl Worker {
             tasks: self.stages.work.clone(),
             upkeep: self.stages.upkeep.clone(),
         };
-        let standing = runner.start(started);
+        runner.start(started);
         let relay = Relay {
             store: Arc::clone(&self.store),
             sink,
-            standing,
+            worker: self.lane.worker,
             committed: Arc::clone(&self.parts.accounts.committed),
             metrics: metrics.clone(),
             healthy: relay_health,

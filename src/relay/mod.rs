@@ -64,8 +64,9 @@ pub struct Relay {
     pub store: Arc<dyn Store>,
     /// Where events go.
     pub sink: Arc<dyn EventSink>,
-    /// This worker's place among the live ones.
-    pub standing: watch::Receiver<Standing>,
+    /// This worker. Its place among the live ones is asked for at each pass: two workers that had another idea of it
+    /// would send each event twice.
+    pub worker: Uuid,
     /// Rung by commits of this process.
     pub committed: Arc<Notify>,
     /// Counters.
@@ -118,8 +119,8 @@ impl Relay {
 
     /// One batch: read, publish, take out. Answers how many events it had.
     async fn pass(&self) -> Result<usize, SinkError> {
-        let shards = shards_of(*self.standing.borrow());
         let told = |error: crate::store::StoreError| SinkError(error.to_string());
+        let shards = shards_of(self.store.standing(self.worker).await.map_err(told)?);
         let events = self.store.unpublished(&shards, BATCH).await.map_err(told)?;
         if events.is_empty() {
             return Ok(0);

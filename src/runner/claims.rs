@@ -7,7 +7,6 @@ use tokio::sync::{mpsc, watch};
 use super::{Runner, drive};
 use crate::accounts::Started;
 use crate::reconnect::Reconnect;
-use crate::store::Standing;
 
 /// The most runs of one claim.
 const BATCH: usize = 64;
@@ -45,11 +44,11 @@ fn perform(runner: &Runner, started: Started) {
 }
 
 /// Claims due runs while there are free slots.
-pub(super) async fn run(runner: Runner, mut standing: watch::Receiver<Standing>) {
+pub(super) async fn run(runner: Runner, mut registered: watch::Receiver<bool>) {
     let stop = runner.tasks.stop();
     // Nothing is claimed before the first heartbeat is written: a worker that is not known cannot hold a run.
     tokio::select! {
-        _ = standing.changed() => {}
+        _ = registered.wait_for(|known| *known) => {}
         () = stop.cancelled() => return,
     }
     let mut pauses = Reconnect::default();

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::Runner;
 use crate::reconnect::Reconnect;
-use crate::store::Standing;
 
 /// Between two heartbeats.
 pub const BEAT: Duration = Duration::from_secs(3);
@@ -18,13 +17,13 @@ pub const BEAT: Duration = Duration::from_secs(3);
 /// A worker whose last heartbeat is older than this is dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(15);
 
-pub(super) async fn run(runner: Runner, standing: watch::Sender<Standing>) {
+pub(super) async fn run(runner: Runner, known: watch::Sender<bool>) {
     let stop = runner.upkeep.stop();
     let mut unbroken_since: Option<Instant> = None;
     let mut last_beat: Option<Instant> = None;
     let mut pauses = Reconnect::default();
     while !stop.is_cancelled() {
-        let pause = match beat(&runner, &standing).await {
+        let pause = match beat(&runner, &known).await {
             Ok(()) => {
                 let now = Instant::now();
                 // A pause of this process counts as a gap: the others may have taken over meanwhile.
@@ -50,9 +49,9 @@ pub(super) async fn run(runner: Runner, standing: watch::Sender<Standing>) {
     }
 }
 
-async fn beat(runner: &Runner, standing: &watch::Sender<Standing>) -> Result<(), crate::store::StoreError> {
-    let place = runner.accounts.store.heartbeat(runner.lane.worker, &runner.lane.regions).await?;
-    standing.send_replace(place);
+async fn beat(runner: &Runner, known: &watch::Sender<bool>) -> Result<(), crate::store::StoreError> {
+    runner.accounts.store.heartbeat(runner.lane.worker, &runner.lane.regions).await?;
+    known.send_replace(true);
     Ok(())
 }
 

@@ -15,7 +15,6 @@ use tokio::sync::{mpsc, watch};
 
 use crate::accounts::{Accounts, FastLane, Started};
 use crate::lifecycle::RetryPolicy;
-use crate::store::Standing;
 use crate::tasks::Tasks;
 use crate::upstream::Upstream;
 
@@ -56,14 +55,12 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts claiming, performing and beating. The watch tells this worker's place among the live ones.
-    #[must_use]
-    pub fn start(self, started: mpsc::UnboundedReceiver<Started>) -> watch::Receiver<Standing> {
-        let (standing, place) = watch::channel(Standing { rank: 0, live: 1 });
+    /// Starts claiming, performing and beating.
+    pub fn start(self, started: mpsc::UnboundedReceiver<Started>) {
+        let (known, registered) = watch::channel(false);
         let tasks = self.tasks.clone();
-        self.upkeep.spawn("runner.heartbeat", heartbeat::run(self.clone(), standing));
-        tasks.spawn("runner.claim", claims::run(self.clone(), place.clone()));
+        self.upkeep.spawn("runner.heartbeat", heartbeat::run(self.clone(), known));
+        tasks.spawn("runner.claim", claims::run(self.clone(), registered));
         tasks.spawn("runner.start", claims::start_accepted(self, started));
-        place
     }
 }

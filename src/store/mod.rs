@@ -74,6 +74,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Writes the worker's heartbeat (first call: registers it) and tells its place among the live workers.
     async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError>;
 
+    /// The worker's place among those that are alive right now.
+    async fn standing(&self, worker: Uuid) -> Result<Standing, StoreError>;
+
     /// Requeues, with a higher fence, the runs of workers whose heartbeat is older than `dead_after`, and forgets those
     /// workers; also the worker's own runs that are not in `held` and were first claimed that long ago (a claim or an
     /// accept whose answer was lost claimed them). Answers how many runs there were.

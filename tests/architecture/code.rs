@@ -6,8 +6,8 @@ use crate::table::Rules;
 /// More lines than this are two files.
 const MOST_LINES: usize = 500;
 
-/// Test code that may wait for time to pass: it feeds and disturbs live processes on a schedule.
-const PACED: &str = "chaos/driver/";
+/// Test code that may wait for time to pass: it feeds, disturbs and watches live processes.
+const PACED: [&str; 2] = ["chaos/driver/", "binary/support/"];
 
 /// What a pure module never names: crates and functions that wait, look at the world or talk.
 const IMPURE: &[&[&str]] = &[
@@ -145,7 +145,7 @@ pub fn discipline(file: &File, in_src: bool) -> Vec<String> {
     let all = tokens(&file.text);
     let kept = product(&all);
     // In `src`, waiting is the product's right; what is left when the product is taken away are the tests.
-    let may_sleep = |at: usize| file.name.starts_with(PACED) || in_src && !file.is_test() && kept.contains(&all[at]);
+    let may_sleep = |at: usize| PACED.iter().any(|paced| file.name.starts_with(paced)) || in_src && !file.is_test() && kept.contains(&all[at]);
     let mut faults = Vec::new();
     for at in 0..all.len() {
         let here = &all[at..];

@@ -85,8 +85,20 @@ pub(super) async fn heartbeat(line: &Line, worker: Uuid, regions: &[Region]) -> 
     let mut taken = line.take().await?;
     let regions = serde_json::json!(regions).to_string();
     sqlx::query(sql::BEAT).bind(worker).bind(regions).execute(taken.get()).await?;
-    let row = sqlx::query(sql::STANDING).bind(worker).bind(millis(ALIVE)).fetch_one(taken.get()).await?;
+    let standing = stands(&mut taken, worker).await?;
     taken.keep();
+    Ok(standing)
+}
+
+pub(super) async fn standing(line: &Line, worker: Uuid) -> Result<Standing, StoreError> {
+    let mut taken = line.take().await?;
+    let standing = stands(&mut taken, worker).await?;
+    taken.keep();
+    Ok(standing)
+}
+
+async fn stands(taken: &mut Taken<'_>, worker: Uuid) -> Result<Standing, StoreError> {
+    let row = sqlx::query(sql::STANDING).bind(worker).bind(millis(ALIVE)).fetch_one(taken.get()).await?;
     let (rank, others): (i64, i64) = (row.try_get("rank")?, row.try_get("others")?);
     Ok(Standing { rank: rank as u32, live: 1 + others as u32 })
 }

@@ -127,6 +127,10 @@ impl Store for Postgres {
         within(claims::heartbeat(&self.beats, worker, regions)).await
     }
 
+    async fn standing(&self, worker: Uuid) -> Result<Standing, StoreError> {
+        within(claims::standing(&self.relay, worker)).await
+    }
+
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
         within(claims::take_over(&self.claims, &self.handed, worker, dead_after, held)).await
     }

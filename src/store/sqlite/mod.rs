@@ -227,6 +227,11 @@ impl Store for Sqlite {
         claims::heartbeat(&self.writer, worker, regions).await
     }
 
+    async fn standing(&self, _worker: Uuid) -> Result<Standing, StoreError> {
+        // A file has one worker.
+        Ok(Standing { rank: 0, live: 1 })
+    }
+
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
         claims::take_over(&self.writer, &self.handed, worker, dead_after, held).await
     }
