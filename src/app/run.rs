@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -196,6 +196,7 @@ impl Worker {
             lane: Arc::clone(&self.lane),
             upstream: Arc::new(upstream),
             budgets: budgets(settings),
+            heavy: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             tasks: self.stages.work.clone(),
             upkeep: self.stages.upkeep.clone(),
         };

@@ -54,6 +54,15 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether an expression of it may take long on an input of ordinary size, out of its time limit's reach.
+    #[must_use]
+    pub fn is_quadratic(&self) -> bool {
+        let steps = self.post_install.steps.iter().chain(&self.validation.steps);
+        steps.flat_map(|step| step.kind.expressions()).any(Expression::is_quadratic)
+    }
+}
+
 /// A named list of steps.
 #[derive(Debug, Default)]
 pub struct Action {
@@ -119,6 +128,18 @@ pub enum StepKind {
 }
 
 impl StepKind {
+    /// The expressions that see data of the provider.
+    fn expressions(&self) -> Vec<&Expression> {
+        match self {
+            Self::Request(request) => {
+                let path = request.response_path.as_ref().map(|path| &path.object);
+                path.into_iter().chain(&request.error_expression).collect()
+            }
+            Self::Transform(expression) | Self::UpdateContext(Some(expression)) => vec![expression],
+            Self::UpdateContext(None) | Self::SetContext(_) | Self::GetContext { .. } => Vec::new(),
+        }
+    }
+
     /// The step's `type` in the document.
     #[must_use]
     pub const fn word(&self) -> &'static str {

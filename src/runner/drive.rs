@@ -24,6 +24,9 @@ use crate::upstream::{Request, Response, SendError};
 /// Waits up to this long keep their slot; longer ones are handed to the store, which costs two writes.
 const INLINE_WAIT: Duration = Duration::from_secs(2);
 
+/// Evaluating an answer that is larger leaves the runtime's threads, in bytes.
+const HEAVY_BYTES: usize = 64 * 1024;
+
 /// The most of a provider's words that is shown, in bytes.
 const MESSAGE_BYTES: usize = 500;
 
@@ -99,6 +102,7 @@ pub(super) struct Driver<'a> {
     pub(super) paths: SecretPaths,
     pub(super) redactor: Redactor,
     begun: Begun,
+    quadratic: bool,
     context_before: Map<String, Value>,
     _slot: Slot,
 }
@@ -132,7 +136,8 @@ async fn perform(runner: &Runner, held: Held, context: Option<Map<String, Value>
     // A token that a refresh replaces stays a secret wherever the run copied it to.
     let paths = paths.with_values([definition_secrets, secrets::values(&secret)].concat());
     let stepper = Stepper::new(start_of(runner, &held, &plan, context.clone(), progress));
-    let driver = Driver { runner, held, plan, paths, redactor, begun, context_before: context, _slot: slot };
+    let quadratic = plan.is_quadratic();
+    let driver = Driver { runner, held, plan, paths, redactor, begun, quadratic, context_before: context, _slot: slot };
     driver.drive(stepper).await
 }
 
@@ -254,7 +259,7 @@ impl Driver<'_> {
             if left.is_zero() {
                 return self.deadline(&stepper).await;
             }
-            let output = stepper.next(input, self.tick());
+            let output = self.next(&mut stepper, input).await;
             if self.runner.tasks.stop().is_cancelled() && !matches!(output, Output::Done(_) | Output::Save) {
                 // What was about to be sent was not: its intent must not look like a lost answer.
                 stepper.withdraw();
@@ -273,6 +278,16 @@ impl Driver<'_> {
                 Err(stop) => return stop,
             };
         }
+    }
+
+    /// Asks the stepper. What may take long does not hold up a thread that others' heartbeats and timers need.
+    async fn next(&self, stepper: &mut Stepper, input: Input) -> Output {
+        let large = matches!(&input, Input::Answered(response) if response.body.len() > HEAVY_BYTES);
+        if !large && !self.quadratic {
+            return stepper.next(input, self.tick());
+        }
+        let _turn = self.runner.heavy.acquire().await;
+        tokio::task::block_in_place(|| stepper.next(input, self.tick()))
     }
 
     fn tick(&self) -> Tick {

@@ -11,7 +11,7 @@ mod refresh;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::accounts::{Accounts, FastLane, Started};
 use crate::lifecycle::RetryPolicy;
@@ -48,6 +48,8 @@ pub struct Runner {
     pub upstream: Arc<dyn Upstream>,
     /// How long and how often.
     pub budgets: Budgets,
+    /// As wide as the machine has cores: long evaluations, which leave the runtime's threads to the rest.
+    pub heavy: Arc<Semaphore>,
     /// What is stopped first.
     pub tasks: Tasks,
     /// What outlasts it.

@@ -145,7 +145,9 @@ pub fn discipline(file: &File, in_src: bool) -> Vec<String> {
     let all = tokens(&file.text);
     let kept = product(&all);
     // In `src`, waiting is the product's right; what is left when the product is taken away are the tests.
-    let may_sleep = |at: usize| PACED.iter().any(|paced| file.name.starts_with(paced)) || in_src && !file.is_test() && kept.contains(&all[at]);
+    let may_sleep = |at: usize| {
+        PACED.iter().any(|paced| file.name.starts_with(paced)) || in_src && !file.is_test() && kept.contains(&all[at])
+    };
     let mut faults = Vec::new();
     for at in 0..all.len() {
         let here = &all[at..];
