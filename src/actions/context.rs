@@ -5,20 +5,15 @@ use serde_json::{Map, Value, json};
 use super::model::AccountFacts;
 use crate::expression::Scope;
 
-/// What a step's templates and expressions see beside the context.
-pub(super) struct Surroundings<'a> {
-    pub(super) account: &'a AccountFacts,
-    pub(super) environment_variables: &'a Map<String, Value>,
-    pub(super) steps: &'a Map<String, Value>,
-    pub(super) previous: Option<&'a Value>,
-    pub(super) index: usize,
-    pub(super) name: Option<&'a str>,
-}
-
-/// One scope: the context at the root, overlaid by the reserved names.
-pub(super) fn scope(context: &Map<String, Value>, around: &Surroundings<'_>, now_ms: i64, seed: u64) -> Scope {
-    let mut scope = Scope::of_context(context, now_ms, seed);
-    let account = around.account;
+/// One scope: the context at the root, overlaid by the reserved names that are the same for all steps of a phase, and by
+/// `steps`. Its time and seed are set for each step.
+pub(super) fn scope(
+    context: &Map<String, Value>,
+    account: &AccountFacts,
+    environment_variables: &Map<String, Value>,
+    steps: Map<String, Value>,
+) -> Scope {
+    let mut scope = Scope::of_context(context, 0, 0);
     scope.set("id", json!(account.id));
     scope.set(
         "account",
@@ -30,12 +25,8 @@ pub(super) fn scope(context: &Map<String, Value>, around: &Surroundings<'_>, now
             "authentication_method": account.authentication_method,
         }),
     );
-    scope.set("environment_variables", Value::Object(around.environment_variables.clone()));
-    scope.set("steps", Value::Object(around.steps.clone()));
-    scope.set("step", json!({ "index": around.index, "name": around.name }));
-    if let Some(previous) = around.previous {
-        scope.set("previous", previous.clone());
-    }
+    scope.set("environment_variables", Value::Object(environment_variables.clone()));
+    scope.set("steps", Value::Object(steps));
     scope
 }
 

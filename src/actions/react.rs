@@ -95,6 +95,7 @@ impl Stepper {
         // Durable before the next request, or a successor would lay the older token over the new one.
         self.dirty |= context::forget_token(&mut self.progress.writes);
         self.context = context;
+        self.scope = None;
         context::write(&mut self.context, &self.progress.writes);
         let step = &mut self.progress.step;
         step.refresh_failures = 0;

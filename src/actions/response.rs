@@ -32,7 +32,12 @@ pub(super) fn read(
     let broken = is_broken_json(&response);
     let headers: Map<String, Value> =
         response.headers.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-    let whole = json!({ "status": status, "headers": headers, "body": body });
+    // Moved and cloned, for `json!` would serialise what it is given.
+    let mut whole = Map::new();
+    whole.insert("status".to_owned(), Value::from(status));
+    whole.insert("headers".to_owned(), Value::Object(headers.clone()));
+    whole.insert("body".to_owned(), body.clone());
+    let whole = Value::Object(whole);
     let verdict = match &plan.error_expression {
         None => Verdict::ByStatus,
         Some(expression) => {
@@ -41,6 +46,9 @@ pub(super) fn read(
             scope.set("status", json!(status));
             scope.set("data", body.clone());
             let said = expression.evaluate(scope);
+            for name in ["response", "headers", "status", "data"] {
+                scope.unset(name);
+            }
             let said =
                 said.map_err(|error| expression_failure("error_expression failed", &error).with_status(status))?;
             judge(said, status)

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::context::{self, Surroundings};
+use super::context;
 use super::local::{self, Local};
 use super::model::{Input, Outcome, Output, Start, Tick};
 use super::progress::{Intent, Progress};
@@ -67,8 +67,8 @@ pub struct Stepper {
     seen_ms: u64,
     /// Whether the intent is of the request that goes out next or just went out, and of no earlier one.
     fresh: bool,
-    /// The scope that the request under way was rendered with.
-    scope: Option<Scope>,
+    /// The scope of this phase's steps so far; none when the context changed since. Making one copies the context.
+    pub(super) scope: Option<Scope>,
 }
 
 impl fmt::Debug for Stepper {
@@ -239,6 +239,7 @@ impl Stepper {
         match self.progress.phase {
             Phase::PostInstall => {
                 self.progress.enter(Phase::Validation);
+                self.scope = None;
                 None
             }
             Phase::Validation => {
@@ -255,7 +256,9 @@ impl Stepper {
     fn local(&mut self, step: &Step, tick: Tick) -> Option<Output> {
         self.progress.step.attempts += 1;
         let scope = self.scope(tick);
-        let result = match local::perform(&step.kind, &scope, &self.context, self.progress.previous.as_ref()) {
+        let performed = local::perform(&step.kind, &scope, &self.context, self.progress.previous.as_ref());
+        self.scope = Some(scope);
+        let result = match performed {
             Ok(Local::Result(result)) => {
                 self.progress.previous.clone_from(&result);
                 result
@@ -263,6 +266,7 @@ impl Stepper {
             Ok(Local::Writes(writes)) => {
                 context::write(&mut self.context, &writes);
                 context::write(&mut self.progress.writes, &writes);
+                self.scope = None;
                 Some(Value::Object(writes))
             }
             Err(failure) => {
@@ -271,7 +275,7 @@ impl Stepper {
             }
         };
         self.note(step, Mark::Success, tick, None, result.clone());
-        self.record(json!({ "result": result }));
+        self.record([("result", result.unwrap_or_default())]);
         None
     }
 
@@ -279,7 +283,7 @@ impl Stepper {
         if self.start.account.is_sandbox && !request.method.reads() && !step.allow_in_sandbox {
             self.note(step, Mark::Skipped, tick, None, None);
             self.progress.previous = Some(Value::Null);
-            self.record(json!({ "result": null, "response": null }));
+            self.record([("result", Value::Null), ("response", Value::Null)]);
             return None;
         }
         let timeout = self.start.limits.request_timeout.min(self.remaining());
@@ -296,9 +300,10 @@ impl Stepper {
         let mut scope = self.scope(tick);
         let key = step.idempotency_header.as_deref().map(|header| (header, self.key()));
         let method = self.start.account.authentication_method;
-        match request::render(request, Rendering { scope: &mut scope, method, key, timeout }) {
+        let rendered = request::render(request, Rendering { scope: &mut scope, method, key, timeout });
+        self.scope = Some(scope);
+        match rendered {
             Ok(rendered) => {
-                self.scope = Some(scope);
                 if step.needs_intent() {
                     self.progress.intent = Some(Intent::of(&rendered));
                     self.fresh = true;
@@ -328,8 +333,10 @@ impl Stepper {
         let plan = Arc::clone(&self.start.plan);
         let Some((step, request)) = self.under_way(&plan) else { return self.walk(tick) };
         let status = response.status;
-        let mut scope = self.scope.take().unwrap_or_else(|| self.scope(tick));
-        match response::read(response, request, &mut scope, step.retry_safe(), tick.now_ms) {
+        let mut scope = self.scope(tick);
+        let answer = response::read(response, request, &mut scope, step.retry_safe(), tick.now_ms);
+        self.scope = Some(scope);
+        match answer {
             Ok(Answer { result, response }) => {
                 let mut entry = self.entry(step, Mark::Success, tick);
                 entry.http_status = Some(status);
@@ -337,7 +344,7 @@ impl Stepper {
                 self.progress.trace.push(entry);
                 self.dirty |= self.progress.intent.take().is_some();
                 self.progress.previous = Some(result.clone());
-                self.record(json!({ "result": result, "response": response }));
+                self.record([("result", result), ("response", response)]);
                 self.walk(tick)
             }
             Err(refusal) => self.react(step, request, refusal, tick),
@@ -360,33 +367,45 @@ impl Stepper {
     }
 
     /// Remembers what a step resulted in, and goes on to the next.
-    fn record(&mut self, entry: Value) {
-        self.progress.steps.insert(self.progress.index.to_string(), entry);
+    fn record<const N: usize>(&mut self, members: [(&str, Value); N]) {
+        let entry = Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        let index = self.progress.index;
+        if let Some(Value::Object(steps)) = self.scope.as_mut().and_then(|scope| scope.get_mut("steps")) {
+            let step = self.start.plan.action(self.progress.phase).steps.get(index);
+            add_step(steps, index, step, &entry);
+        }
+        self.progress.steps.insert(index.to_string(), entry);
         self.progress.advance();
         self.last = None;
     }
 
+    /// Takes the scope as the present step sees it. Whoever takes it puts it back, without names of his own.
     fn scope(&mut self, tick: Tick) -> Scope {
         let now_ms = *self.progress.step.began_ms.get_or_insert(tick.now_ms);
-        let mut steps = self.progress.steps.clone();
-        let action = self.start.plan.action(self.progress.phase);
-        for (index, step) in action.steps.iter().enumerate().take(self.progress.index) {
-            if let (Some(name), Some(entry)) = (&step.name, self.progress.steps.get(&index.to_string())) {
-                steps.insert(name.clone(), entry.clone());
-            }
-        }
-        let around = Surroundings {
-            account: &self.start.account,
-            environment_variables: &self.start.plan.environment_variables,
-            steps: &steps,
-            previous: self.progress.previous.as_ref(),
-            index: self.progress.index,
-            name: action.steps.get(self.progress.index).and_then(|step| step.name.as_deref()),
-        };
         // Steps draw different random numbers, and each of them the same ones again when it is rendered again.
         let place = ((self.progress.phase as u64) << 32 | self.progress.index as u64).wrapping_add(1);
         let seed = self.start.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        context::scope(&self.context, &around, now_ms, seed)
+        let mut scope = self.scope.take().unwrap_or_else(|| self.phase_scope());
+        scope.restart(now_ms, seed);
+        let name = self.start.plan.action(self.progress.phase).steps.get(self.progress.index).map(|step| &step.name);
+        scope.set("step", json!({ "index": self.progress.index, "name": name }));
+        match &self.progress.previous {
+            Some(previous) => scope.set("previous", previous.clone()),
+            None => scope.unset("previous"),
+        }
+        scope
+    }
+
+    /// A scope with what the steps of this phase resulted in so far.
+    fn phase_scope(&self) -> Scope {
+        let mut steps = Map::new();
+        let plan = &self.start.plan.action(self.progress.phase).steps;
+        for (index, step) in plan.iter().enumerate().take(self.progress.index) {
+            if let Some(entry) = self.progress.steps.get(&index.to_string()) {
+                add_step(&mut steps, index, Some(step), entry);
+            }
+        }
+        context::scope(&self.context, &self.start.account, &self.start.plan.environment_variables, steps)
     }
 
     fn key(&self) -> String {
@@ -438,6 +457,14 @@ impl Stepper {
             class: None,
             error: None,
         }
+    }
+}
+
+/// Adds what a step resulted in under its number and its name. A name that looks like another step's number wins.
+fn add_step(steps: &mut Map<String, Value>, index: usize, step: Option<&Step>, entry: &Value) {
+    steps.entry(index.to_string()).or_insert_with(|| entry.clone());
+    if let Some(name) = step.and_then(|step| step.name.clone()) {
+        steps.insert(name, entry.clone());
     }
 }
 

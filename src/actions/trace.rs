@@ -1,5 +1,7 @@
 //! What an operator sees of a run: one entry an attempt, bounded, failures kept before successes.
 
+use std::fmt::{self, Write as _};
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -69,8 +71,23 @@ impl Trace {
 
 /// A result that is too large is left out whole: a secret in a piece of it could not be told by its path any more.
 fn capped(result: Value) -> Value {
-    let bytes = result.to_string().len();
+    let bytes = json_bytes(&result);
     if bytes > MAX_RESULT_BYTES { json!({ "omitted_bytes": bytes }) } else { result }
+}
+
+/// How long a value is as JSON.
+fn json_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl fmt::Write for Count {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 += text.len();
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail.
+    let _ = write!(count, "{value}");
+    count.0
 }
 
 /// Reads a value that is there, null included: by itself an `Option` would take null for absent.

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::read::new_account_answer;
 use super::{Api, Problem, account_answer};
 use crate::intake::{Delivery, Disposition, Refusal, message::check_id};
 use crate::lifecycle::{IntakeCode, Status};
@@ -36,11 +37,11 @@ pub(super) async fn import(
     };
     match api.intake.receive(Channel::Http, delivery).await? {
         Disposition::Accepted(account) => {
-            let account = match wait_header(&headers) {
-                Some(wait) => settled(&api, *account, wait).await?,
-                None => *account,
+            let answer = match wait_header(&headers) {
+                Some(wait) => account_answer(&api.store, &settled(&api, *account, wait).await?).await?,
+                None => new_account_answer(&account),
             };
-            Ok((StatusCode::CREATED, axum::Json(account_answer(&api.store, &account).await?)).into_response())
+            Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
         }
         Disposition::Duplicate(id) => replayed(&api, id, wait_header(&headers)).await,
         Disposition::Refused(refusal) => Err(refusal.into()),

@@ -51,9 +51,18 @@ fn parse(id: Id) -> Result<Uuid, Problem> {
 pub async fn account_answer(store: &Arc<dyn Store>, account: &Account) -> Result<Value, StoreError> {
     let latest = store.runs(account.id, 1).await?.into_iter().next();
     let trace = latest.and_then(|run| run.trace).and_then(|trace| serde_json::from_str(&trace).ok());
+    Ok(with_result(account, trace.map_or(Value::Null, |trace| last_action_result(&trace))))
+}
+
+/// The account object of an account whose first run was only just made: no look at the store is needed.
+pub(super) fn new_account_answer(account: &Account) -> Value {
+    with_result(account, Value::Null)
+}
+
+fn with_result(account: &Account, last_action_result: Value) -> Value {
     let mut object = account_object(account);
-    object.insert("last_action_result".to_owned(), trace.map_or(Value::Null, |trace| last_action_result(&trace)));
-    Ok(Value::Object(object))
+    object.insert("last_action_result".to_owned(), last_action_result);
+    Value::Object(object)
 }
 
 /// A run's trace by action, each with its steps and whether all of them succeeded in the end.

@@ -51,6 +51,8 @@ pub struct Redactor {
     forms: HashMap<[u8; HEAD], Vec<Box<[u8]>>>,
     /// Which bytes begin a form: most do not, and need no look at the map.
     begins: [bool; 256],
+    /// The secrets whose forms are known: a run learns most of its secrets twice.
+    learned: HashSet<Box<str>>,
     /// Names of members, lower case, letters and digits only.
     names: HashSet<String>,
 }
@@ -66,7 +68,8 @@ impl Redactor {
     #[must_use]
     pub fn new(secret: &Map<String, Value>, definition_secrets: &[String], paths: &SecretPaths) -> Self {
         let names = NAMES.iter().map(|name| (*name).to_owned()).chain(paths.keys().iter().map(|key| plain(key)));
-        let mut redactor = Self { forms: HashMap::new(), begins: [false; 256], names: names.collect() };
+        let (forms, learned) = (HashMap::new(), HashSet::new());
+        let mut redactor = Self { forms, begins: [false; 256], learned, names: names.collect() };
         redactor.learn(secret);
         for value in definition_secrets {
             redactor.learn_value(value);
@@ -84,7 +87,7 @@ impl Redactor {
 
     /// Hides this value too.
     pub fn learn_value(&mut self, secret: &str) {
-        if secret.trim().len() < SHORTEST {
+        if secret.trim().len() < SHORTEST || !self.learned.insert(secret.into()) {
             return;
         }
         for form in forms_of(secret) {
@@ -194,11 +197,8 @@ fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
     let all = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let json = Value::from(secret).to_string();
     let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
-    let hex = secret.bytes().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let digit = |value: u8| char::from_digit(u32::from(value), 16);
+    let hex: String = secret.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect();
     let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut forms = vec![
         secret.to_owned(),

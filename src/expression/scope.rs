@@ -81,7 +81,9 @@ impl Scope {
 
     /// Takes a reserved name away again; a context key of the same name shows through.
     pub fn unset(&mut self, name: &str) {
-        self.overlaid.remove(name);
+        if !self.overlaid.remove(name) {
+            return;
+        }
         if let Value::Object(root) = &mut self.root {
             root.shift_remove(name);
             if let Some(below) = root.get("context").and_then(|context| context.get(name)).cloned() {
@@ -90,10 +92,16 @@ impl Scope {
         }
     }
 
-    /// Gives the expressions from here on other random numbers; a run does it for each step and loop item, or two
-    /// steps with the same text would make the same `$uuid()`.
-    pub const fn reseed(&mut self, seed: u64) {
+    /// Gives the expressions from here on another time (milliseconds since the epoch) and other random numbers; a run
+    /// does it for each step, or two steps with the same text would make the same `$uuid()`.
+    pub const fn restart(&mut self, now_ms: i64, seed: u64) {
+        self.now_ms = now_ms;
         self.seed = seed;
+    }
+
+    /// The value at the root under `name`, to be changed in place.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.root.get_mut(name)
     }
 
     /// The value at the root under `name`.

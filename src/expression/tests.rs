@@ -102,7 +102,7 @@ fn equal_expressions_of_one_template_draw_their_own_numbers_and_draw_them_again(
     let first = template.render(&scope).unwrap().unwrap();
     assert_ne!(first[0], first[1]);
     assert_eq!(template.render(&scope).unwrap().unwrap(), first);
-    scope.reseed(8);
+    scope.restart(0, 8);
     assert_ne!(template.render(&scope).unwrap().unwrap()[0], first[0]);
 }
 
