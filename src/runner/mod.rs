@@ -3,8 +3,10 @@
 //! A run is performed by `drive`: it asks the stepper what to do, does it with no transaction open, and tells the
 //! stepper what came of it. How a run ends is told to `accounts`, which decides.
 
+mod begin;
 mod claims;
 mod drive;
+mod end;
 mod heartbeat;
 mod refresh;
 

@@ -1,0 +1,165 @@
+//! Getting ready to perform a run: its definition, its secrets, what an earlier worker saved. And ending a run that has
+//! no plan, or no time, where nothing of it was performed here.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::drive::{Begun, Driver, Stop};
+use super::{Runner, refresh};
+use crate::accounts::{Ended, Held, PlanError, Slot};
+use crate::actions::{AccountFacts, Limits, Progress, Start, Stepper};
+use crate::credentials::{Redactor, grant, secrets, secrets::SecretPaths};
+use crate::definitions::Plan;
+use crate::lifecycle::{Ending, Failure, ReasonCode};
+use crate::reconnect::Reconnect;
+
+pub(super) async fn perform(
+    runner: &Runner,
+    held: Held,
+    context: Option<Map<String, Value>>,
+    begun: Begun,
+    slot: Slot,
+) -> Stop {
+    let plan = match plan_of(runner, &held).await {
+        Ok(plan) => plan,
+        Err(PlanProblem::Stop(stop)) => return stop,
+        Err(PlanProblem::Failure(failure)) => {
+            let phase = held.run.from_phase;
+            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
+        }
+    };
+    let account = &held.account;
+    let (environment, version) = (account.environment_id, held.credential.version);
+    let secret = match runner.accounts.vault.open_secrets(environment, account.id, version, &held.credential.sealed) {
+        Ok(secret) => secret,
+        Err(error) => {
+            tracing::error!(account.id = %account.id, %error, "the account's secrets do not open; its run waits for the key");
+            return Stop::Stuck;
+        }
+    };
+    let progress = match open_progress(runner, &held) {
+        Ok(progress) => progress,
+        Err(stop) => return stop,
+    };
+    let context = context.unwrap_or_else(|| secrets::merge(account.context.clone(), secret.clone()));
+    let definition_secrets = secrets_of(&plan, &held, &context);
+    let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
+    let redactor = Redactor::new(&secret, &definition_secrets, &paths);
+    // A token that a refresh replaces stays a secret wherever the run copied it to.
+    let paths = paths.with_values([definition_secrets, secrets::values(&secret)].concat());
+    let stepper = Stepper::new(start_of(runner, &held, &plan, context.clone(), progress));
+    let quadratic = plan.is_quadratic();
+    let driver = Driver { runner, held, plan, paths, redactor, begun, quadratic, context_before: context, _slot: slot };
+    driver.drive(stepper).await
+}
+
+/// The definition's own secrets: its secret environment variables and the OAuth client's.
+fn secrets_of(plan: &Plan, held: &Held, context: &Map<String, Value>) -> Vec<String> {
+    let mut values = secrets::values(&plan.secret_environment_variables);
+    if let Some(refresh) = plan.credential(held.account.authentication_method).and_then(|plan| plan.refresh.as_ref()) {
+        values.extend(refresh.secrets(&refresh::scope_of(plan, context, 0, 0)));
+    }
+    values
+}
+
+fn start_of(
+    runner: &Runner,
+    held: &Held,
+    plan: &Arc<Plan>,
+    context: Map<String, Value>,
+    progress: Option<Progress>,
+) -> Start {
+    let account = &held.account;
+    let refreshable = plan
+        .credential(account.authentication_method)
+        .is_some_and(|credential| grant::is_refreshable(credential, &context));
+    Start {
+        plan: Arc::clone(plan),
+        run_id: held.run.id,
+        account: AccountFacts {
+            id: account.id,
+            tenant_id: account.tenant_id.clone(),
+            region: account.region,
+            is_sandbox: account.is_sandbox,
+            authentication_method: account.authentication_method,
+        },
+        context,
+        from: held.run.from_phase,
+        progress,
+        // The same for every worker that takes the run up, so that a request rendered again has the same bytes.
+        seed: held.run.id.as_u64_pair().1,
+        retry: runner.budgets.retry,
+        limits: Limits {
+            request_timeout: runner.budgets.request,
+            phase: runner.budgets.phase,
+            wait: runner.budgets.wait,
+        },
+        refreshable,
+        proven: account.proven_at_ms.is_some(),
+    }
+}
+
+fn open_progress(runner: &Runner, held: &Held) -> Result<Option<Progress>, Stop> {
+    let Some(sealed) = &held.run.progress else { return Ok(None) };
+    runner.accounts.vault.open_progress(held.account.environment_id, held.run.id, sealed).map(Some).map_err(|error| {
+        tracing::error!(run.id = %held.run.id, %error, "a run's progress does not open; the run waits for the key");
+        Stop::Stuck
+    })
+}
+
+enum PlanProblem {
+    Stop(Stop),
+    Failure(Failure),
+}
+
+/// The run's definition; waits for a database that does not answer.
+async fn plan_of(runner: &Runner, held: &Held) -> Result<Arc<Plan>, PlanProblem> {
+    let mut pauses = Reconnect::default();
+    loop {
+        let failure = match runner.accounts.catalog.plan(held.run.definition).await {
+            Ok(plan) => return Ok(plan),
+            Err(PlanError::Missing(hash)) => {
+                let message = format!("config: the definition {hash} that the run is bound to is gone");
+                Failure::permanent(ReasonCode::DefinitionMissing, message)
+            }
+            Err(PlanError::Invalid(error)) => {
+                Failure::permanent(ReasonCode::DefinitionInvalid, format!("config: {error}"))
+            }
+            Err(error @ PlanError::Vault(_)) => {
+                tracing::error!(run.id = %held.run.id, %error, "a run waits for the key of its definition");
+                return Err(PlanProblem::Stop(Stop::Stuck));
+            }
+            Err(PlanError::Store(error)) => {
+                tracing::debug!(%error, "a definition cannot be read");
+                if tokio::time::timeout(pauses.pause(), runner.tasks.stop().cancelled()).await.is_ok() {
+                    return Err(PlanProblem::Stop(Stop::Stuck));
+                }
+                continue;
+            }
+        };
+        return Err(PlanProblem::Failure(failure));
+    }
+}
+
+pub(super) fn too_late(runner: &Runner) -> Failure {
+    let minutes = runner.budgets.run.as_secs() / 60;
+    let message = format!("the run did not end within {minutes} minutes of its first claim");
+    Failure::permanent(ReasonCode::DeadlineExceeded, message)
+}
+
+/// Ends a run that has no plan, or no time: nothing of it was performed here.
+pub(super) async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, failure: Failure) -> Stop {
+    let phase = held.run.from_phase;
+    let ended = Ended {
+        ending,
+        reason: Some(failure.into_reason(Some(phase), None)),
+        context_before: Map::new(),
+        context_after: Map::new(),
+        trace: "[]".to_owned(),
+    };
+    match runner.accounts.advance(&mut held, &ended, &SecretPaths::of(None)).await {
+        Ok(_) => Stop::Over,
+        Err(error) => error.into(),
+    }
+}

@@ -1,0 +1,84 @@
+//! How a run's end is told: the reason and the trace without secrets, the ending to `accounts`.
+
+use serde_json::Value;
+
+use super::begin::too_late;
+use super::drive::{Driver, Stop};
+use crate::accounts::Ended;
+use crate::actions::{MAX_MESSAGE_BYTES, Outcome, Stepper};
+use crate::credentials::secrets;
+use crate::lifecycle::{Ending, Failure, Phase, Reason};
+
+/// The most of a provider's words that is shown, in bytes.
+const MESSAGE_BYTES: usize = 500;
+
+impl Driver<'_> {
+    /// A provider's words as people may see them.
+    fn excerpt(&self, text: &str) -> String {
+        self.redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES)
+    }
+
+    /// The trace as people may see it.
+    fn told(&self, mut trace: Value) -> Value {
+        for entry in trace.as_array_mut().into_iter().flatten() {
+            if let Some(Value::String(error)) = entry.get_mut("error") {
+                *error = self.excerpt(error);
+            }
+        }
+        self.redactor.value(trace)
+    }
+
+    /// Counts the run's attempts by what came of them. Steps that were skipped are none.
+    fn count(&self, trace: &Value) {
+        for entry in trace.as_array().into_iter().flatten().filter(|entry| entry["status"] != "skipped") {
+            let class = entry["class"].as_str().and_then(|class| class.parse().ok());
+            self.runner.accounts.metrics.count_attempt(class);
+        }
+    }
+
+    pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
+        let phase = stepper.phase();
+        let reason = too_late(self.runner).into_reason(Some(phase), None);
+        self.finish(stepper, Ending::DeadlineExceeded(phase), Some(reason)).await
+    }
+
+    pub(super) async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
+        let told = |phase: Phase, step, failure: Failure| Some(failure.into_reason(Some(phase), step));
+        let (ending, reason) = match outcome {
+            Outcome::Succeeded => (Ending::Succeeded, None),
+            Outcome::Failed { phase, step, failure } => (Ending::PhaseFailed(phase), told(phase, step, failure)),
+            Outcome::CredentialRefused { phase, step, failure } => {
+                (Ending::CredentialRefused, told(phase, step, failure))
+            }
+        };
+        self.finish(stepper, ending, reason).await
+    }
+
+    async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
+        if *stepper.context() != self.context_before {
+            // What the run itself wrote may be secret by its place.
+            let (_, secret) = secrets::split(stepper.context().clone(), &self.paths);
+            self.redactor.learn(&secret);
+        }
+        let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
+        if let Some(reason) = &reason {
+            tracing::info!(
+                account.id = %self.held.account.id, run.id = %self.held.run.id, reason.code = %reason.code,
+                phase = reason.phase.map(Phase::as_str), step = reason.step, "the run failed: {}", reason.message
+            );
+        }
+        let trace = self.told(stepper.trace());
+        self.count(&trace);
+        let ended = Ended {
+            ending,
+            reason,
+            context_before: std::mem::take(&mut self.context_before),
+            context_after: stepper.context().clone(),
+            trace: trace.to_string(),
+        };
+        match self.runner.accounts.advance(&mut self.held, &ended, &self.paths).await {
+            Ok(_) => Stop::Over,
+            Err(error) => error.into(),
+        }
+    }
+}
