@@ -15,8 +15,8 @@ pub use place::{DISABLED, INSTALL, Place, Scratch, api_key, envelope, installs, 
 pub use provider::Provider;
 pub use worker::Worker;
 
-/// Longer than anything here takes on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than anything here takes on a slow machine. The slowest is a refresh that is repeated, after 25 s.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 const LOOK: Duration = Duration::from_millis(10);
 

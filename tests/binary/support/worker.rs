@@ -52,7 +52,7 @@ impl Worker {
     /// Imports over HTTP and waits for the terminal status.
     #[track_caller]
     pub fn import(&self, body: &Value) -> Value {
-        post(self.api, &[("prefer", "wait=30")], body).with(201)
+        post(self.api, &[("prefer", "wait=60")], body).with(201)
     }
 
     pub fn get(&self, path: &str) -> Answer {
