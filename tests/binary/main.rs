@@ -1,7 +1,7 @@
 //! The built binary from outside: processes, files, HTTP. Nothing here looks into the program.
 //!
-//! One file for each thing that a user does with it, and `support` for what the tests have in common. PostgreSQL is not
-//! looked at here: both stores keep one contract, which has a suite of its own.
+//! One file for each thing that a user does with it, and `support` for what the tests have in common. Of PostgreSQL only
+//! the outages are looked at here: both stores keep one contract, which has a suite of its own.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -14,6 +14,7 @@ mod import;
 mod import_refusals;
 mod keys;
 mod outage;
+mod postgres;
 mod providers;
 mod secrets;
 mod shutdown;
