@@ -23,11 +23,11 @@ pub(super) async fn events(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let from_ms = match last_event(&headers)? {
-        Some(ms) => ms,
-        None => from_query(query.as_deref().unwrap_or_default())?.unwrap_or_else(|| api.intake.accounts.clock.now_ms()),
+    let asked = from_query(query.as_deref().unwrap_or_default())?;
+    let tail = match last_event(&headers)?.or(asked) {
+        Some(from_ms) => Tail::from(api.store.clone(), from_ms),
+        None => Tail::from_now(api.store.clone()).await?,
     };
-    let tail = Tail::from(api.store.clone(), from_ms);
     let batches = stream::unfold((api, tail), |(api, mut tail)| async move {
         let events = next(&api, &mut tail).await?;
         Some((stream::iter(events.into_iter().map(|event| Ok(told(&event)))), (api, tail)))

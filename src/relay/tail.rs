@@ -37,6 +37,15 @@ impl Tail {
         Self { store, latest_ms, told: HashMap::new(), page_from_ms: None }
     }
 
+    /// A reader of everything that is inserted from now on, by the database's clock: this machine's may differ from it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn from_now(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let now_ms = store.now_ms().await?;
+        Ok(Self::from(store, now_ms))
+    }
+
     /// The events that came since the last call; empty when there are none.
     ///
     /// # Errors

@@ -132,6 +132,10 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Events inserted at or after `from_ms` (database time), by insertion time, account and sequence.
     async fn events_since(&self, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
 
+    /// The database's time, milliseconds since the epoch: what insertion times are compared with, instead of a clock of
+    /// this machine.
+    async fn now_ms(&self) -> Result<i64, StoreError>;
+
     /// How much there is to do.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 

@@ -11,4 +11,5 @@
     reason = "a test that cannot go on fails here and now, and is read more often than it is run"
 )]
 
+mod api;
 mod store_conformance;

@@ -200,6 +200,10 @@ impl Store for Postgres {
         within(reads::events_since(&self.reads, from_ms, limit)).await
     }
 
+    async fn now_ms(&self) -> Result<i64, StoreError> {
+        within(reads::now_ms(&self.reads)).await
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         within(reads::backlog(&self.reads)).await
     }

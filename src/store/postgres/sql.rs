@@ -256,6 +256,8 @@ pub(super) const ACCOUNT_EVENTS: &str = "SELECT account_id, sequence, event_type
 pub(super) const EVENTS_SINCE: &str = "SELECT account_id, sequence, event_type, envelope, inserted_at FROM events \
     WHERE inserted_at >= $1 ORDER BY inserted_at, account_id, sequence LIMIT $2";
 
+pub(super) const NOW: &str = "SELECT now_ms()";
+
 /// Ages are looked for among the first thousand by account id, which begins with the account's age.
 pub(super) const BACKLOG: &str = "SELECT (SELECT count(*) FROM runs WHERE state = 'queued') AS queued, \
     (SELECT count(*) FROM runs WHERE state = 'running') AS running, \
@@ -316,6 +318,7 @@ pub const ALL: &[&str] = &[
     RUNS,
     ACCOUNT_EVENTS,
     EVENTS_SINCE,
+    NOW,
     BACKLOG,
     CAN_WRITE,
     SCHEMA_VERSION,

@@ -301,6 +301,10 @@ impl Store for Sqlite {
         reads::events_since(&self.reads, from_ms, limit).await
     }
 
+    async fn now_ms(&self) -> Result<i64, StoreError> {
+        reads::now_ms(&self.reads).await
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         reads::backlog(&self.reads).await
     }

@@ -114,6 +114,7 @@ on_both! {
         runs_come_latest_first
         events_of_an_account_come_in_order_and_from_a_sequence_on
         events_come_since_a_time
+        the_databases_time_is_that_of_insertions
         the_backlog_is_counted_with_ages
         what_is_not_there_is_none
         a_current_schema_passes_the_check
