@@ -1,7 +1,8 @@
 //! `GET /events`: every event as it is committed, as server-sent events.
 //!
-//! `id` is the insertion time and the event's own id. A client that comes back with `Last-Event-ID` is told everything
-//! from 30 s before it, so it may hear an event again; without it the stream begins now, or at `?from=` (RFC 3339).
+//! `id` is a time and the event's own id; what was inserted before that time is told. A client that comes back with
+//! `Last-Event-ID` is told everything from 30 s before it, so it may hear an event again and misses none, wherever it
+//! broke off; without it the stream begins now, or at `?from=` (RFC 3339).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{Api, Problem};
-use crate::relay::Tail;
+use crate::relay::{Tail, resume_times};
 use crate::store::StoredEvent;
 
 /// How long a stream rests when nobody wakes it.
@@ -30,7 +31,9 @@ pub(super) async fn events(
     };
     let batches = stream::unfold((api, tail), |(api, mut tail)| async move {
         let events = next(&api, &mut tail).await?;
-        Some((stream::iter(events.into_iter().map(|event| Ok(told(&event)))), (api, tail)))
+        let times = resume_times(&events);
+        let told = events.into_iter().zip(times).map(|(event, resume_ms)| Ok(told(&event, resume_ms)));
+        Some((stream::iter(told), (api, tail)))
     });
     Ok(Sse::new(batches.flatten()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
@@ -55,9 +58,9 @@ async fn next(api: &Api, tail: &mut Tail) -> Option<Vec<StoredEvent>> {
     }
 }
 
-fn told(event: &StoredEvent) -> Event {
+fn told(event: &StoredEvent, resume_ms: i64) -> Event {
     Event::default()
-        .id(format!("{}-{}/{}", event.inserted_at_ms, event.account, event.sequence))
+        .id(format!("{resume_ms}-{}/{}", event.account, event.sequence))
         .event(event.event_type.clone())
         .data(event.envelope.clone())
 }
