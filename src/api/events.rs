@@ -12,6 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt as _, stream};
 
+use super::looks::Looks;
 use super::{Api, Problem};
 use crate::relay::{Tail, resume_times};
 use crate::store::StoredEvent;
@@ -29,32 +30,26 @@ pub(super) async fn events(
         Some(from_ms) => Tail::from(api.store.clone(), from_ms),
         None => Tail::from_now(api.store.clone()).await?,
     };
-    let batches = stream::unfold((api, tail), |(api, mut tail)| async move {
-        let events = next(&api, &mut tail).await?;
+    let looks = Looks::new(&api, FALLBACK);
+    let batches = stream::unfold((looks, tail), |(mut looks, mut tail)| async move {
+        let events = next(&mut looks, &mut tail).await?;
         let times = resume_times(&events);
         let told = events.into_iter().zip(times).map(|(event, resume_ms)| Ok(told(&event, resume_ms)));
-        Some((stream::iter(told), (api, tail)))
+        Some((stream::iter(told), (looks, tail)))
     });
     Ok(Sse::new(batches.flatten()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
 /// The next events; `None` when the process stops.
-async fn next(api: &Api, tail: &mut Tail) -> Option<Vec<StoredEvent>> {
+async fn next(looks: &mut Looks, tail: &mut Tail) -> Option<Vec<StoredEvent>> {
     loop {
-        if api.stop.is_cancelled() {
-            return None;
-        }
+        let ring = looks.begin().await?;
         if let Ok(events) = tail.next().await
             && !events.is_empty()
         {
             return Some(events);
         }
-        tokio::select! {
-            () = api.intake.accounts.settled.notified() => {}
-            () = api.store.changed() => {}
-            () = tokio::time::sleep(FALLBACK) => {}
-            () = api.stop.cancelled() => return None,
-        }
+        looks.rest(ring, None).await?;
     }
 }
 

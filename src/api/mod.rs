@@ -6,6 +6,7 @@
 mod events;
 mod import;
 mod list;
+mod looks;
 mod probes;
 mod problem;
 mod read;
