@@ -72,6 +72,27 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
     }
 
+    /// The request was meant for another server, or a name was made to point here.
+    #[must_use]
+    pub fn host_refused() -> Self {
+        let detail = "the API is for this machine only: the Host has to be localhost, 127.0.0.1 or [::1]";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "host_refused", WhoActs::Producer, false, detail)
+    }
+
+    /// The request comes from a web page.
+    #[must_use]
+    pub fn origin_refused() -> Self {
+        let detail = "the API has no access tokens yet and serves no web pages: requests with an Origin are refused";
+        Self::new(StatusCode::FORBIDDEN, "origin_refused", WhoActs::Producer, false, detail)
+    }
+
+    /// The body does not say that it is JSON.
+    #[must_use]
+    pub fn not_json() -> Self {
+        let detail = "the Content-Type has to be application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", WhoActs::Producer, false, detail)
+    }
+
     /// The path is there, the verb is not.
     #[must_use]
     pub fn method_not_allowed() -> Self {

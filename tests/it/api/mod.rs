@@ -1,6 +1,7 @@
 //! The HTTP API on a store of its own, asked without a socket.
 
 mod events;
+mod pages;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
