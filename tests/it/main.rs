@@ -12,4 +12,5 @@
 )]
 
 mod api;
+mod debug;
 mod store_conformance;

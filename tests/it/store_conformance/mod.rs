@@ -14,7 +14,7 @@ mod outage;
 mod outbox;
 mod postgres_only;
 mod reads;
-mod rows;
+pub mod rows;
 mod takeover;
 
 /// Makes a test of each check for each store.
