@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
 use super::{FieldFailure, Refusal, json};
-use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, InstallEntry, Message, PlanError};
+use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
 use crate::seal::Fingerprint;
-use crate::store::{Account, Channel, Patience, Quarantined};
+use crate::store::{Account, Channel, InstallEntry, Patience, Quarantined};
 use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.

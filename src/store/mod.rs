@@ -97,8 +97,11 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Applies definitions in one transaction; what is stored already is left as it is. Answers how many rows changed.
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError>;
 
-    /// Every definition but the effective ones.
-    async fn definitions(&self) -> Result<StoredDefinitions, StoreError>;
+    /// Every install with its integration's face, by id; nothing that is sealed.
+    async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError>;
+
+    /// One install with its integration's face.
+    async fn install(&self, id: Uuid) -> Result<Option<InstallEntry>, StoreError>;
 
     /// One effective definition.
     async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError>;

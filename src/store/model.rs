@@ -405,7 +405,7 @@ pub struct StoredInstall {
     pub effective: DefinitionHash,
 }
 
-/// All definitions that belong together; read and applied whole.
+/// All definitions that belong together; applied whole.
 #[derive(Debug, Clone, Default)]
 pub struct StoredDefinitions {
     /// Environments: id and name.

@@ -27,7 +27,8 @@ use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions, StoredEvent, Unpublished,
+    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
+    StoredEvent, Unpublished,
 };
 use crate::lifecycle::Region;
 use crate::seal::Sealed;
@@ -256,8 +257,12 @@ impl Store for Sqlite {
         definitions::save(&self.writer, &definitions).await
     }
 
-    async fn definitions(&self) -> Result<StoredDefinitions, StoreError> {
-        definitions::load(&self.reads).await
+    async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError> {
+        definitions::installs(&self.reads).await
+    }
+
+    async fn install(&self, id: Uuid) -> Result<Option<InstallEntry>, StoreError> {
+        definitions::install(&self.reads, id).await
     }
 
     async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {

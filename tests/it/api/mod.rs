@@ -1,5 +1,6 @@
 //! The HTTP API on a store of its own, asked without a socket.
 
+mod definitions;
 mod events;
 mod pages;
 

@@ -105,6 +105,7 @@ on_both! {
     definitions {
         applying_twice_changes_nothing_the_second_time
         a_changed_integration_gets_a_new_version
+        an_install_comes_with_its_integrations_face
         a_setting_keeps_its_first_value
         of_two_processes_with_a_setting_both_get_the_same_value
     }
