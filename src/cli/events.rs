@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::store::{Waiting, with_store};
+use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output};
 use crate::relay::Tail;
 use crate::store::{Store, StoredEvent};
@@ -39,7 +39,7 @@ pub(super) struct TailArgs {
 impl Events {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         let Self::Tail(args) = self;
-        with_store(globals, Waiting::No, async |_, store, _| args.tail(globals, store).await)
+        with_store(globals, Need::Existing, async |_, store, _| args.tail(globals, store).await)
     }
 }
 

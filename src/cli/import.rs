@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufRead, BufReader};
 
-use super::store::{Waiting, with_store};
+use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output};
 use crate::app;
 use crate::config::{DatabaseKind, Settings};
@@ -38,7 +38,7 @@ impl Import {
         let source = Source::open(&self.file)?;
         let report = self.report.as_deref().map(create).transpose()?;
         let settings = globals.load()?.settings;
-        with_store(globals, Waiting::Yes, async |settings, store, metrics| {
+        with_store(globals, Need::Awaited, async |settings, store, metrics| {
             let parts = app::open_parts(&settings, store, None, metrics).await?;
             parts.load_definitions(&settings).await?;
             let mut tally = Tally::new(report, source.bytes);

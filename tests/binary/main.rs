@@ -15,6 +15,7 @@ mod import_refusals;
 mod keys;
 mod outage;
 mod providers;
+mod reading;
 mod secrets;
 mod shutdown;
 mod start;

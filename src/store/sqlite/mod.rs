@@ -68,9 +68,21 @@ impl Sqlite {
     /// # Errors
     /// When the file cannot be opened, or holds a schema that this version does not know.
     pub async fn open(file: &Path, tasks: &Tasks) -> Result<Self, StoreError> {
+        Self::start(file, true, tasks).await
+    }
+
+    /// The same for a database that is there: makes none and leaves its schema as it is.
+    ///
+    /// # Errors
+    /// When there is no such file, or it cannot be opened.
+    pub async fn open_existing(file: &Path, tasks: &Tasks) -> Result<Self, StoreError> {
+        Self::start(file, false, tasks).await
+    }
+
+    async fn start(file: &Path, make: bool, tasks: &Tasks) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
+            .create_if_missing(make)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
@@ -79,7 +91,9 @@ impl Sqlite {
         let writer = Arc::new(Writer { options: options.clone(), idle: Mutex::new(None) });
         let mut connection = writer.take().await?;
         check_version(connection.get()).await?;
-        migrate(connection.get()).await?;
+        if make {
+            migrate(connection.get()).await?;
+        }
         connection.keep();
 
         let (group, inbox) = Group::new();
