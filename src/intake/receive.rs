@@ -6,12 +6,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
-use super::{FieldFailure, Refusal, json};
+use super::{Refusal, json};
 use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
-use crate::seal::Fingerprint;
+use crate::seal::{Fingerprint, hex};
 use crate::store::{Account, Channel, InstallEntry, Patience, Quarantined};
 use crate::telemetry::metrics;
 
@@ -159,10 +159,7 @@ impl Intake {
         let now_ms = self.accounts.clock.now_ms();
         let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
         let context =
-            fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(|failures| {
-                let told = failures.into_iter().map(|f| FieldFailure { pointer: f.pointer, message: f.message });
-                Refusal::fields(told.collect())
-            })?;
+            fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(Refusal::fields)?;
         request.context = context;
         Ok(SecretPaths::of(Some(credential)))
     }
@@ -239,12 +236,4 @@ const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Dispos
             Channel::Amqp | Channel::File | Channel::Internal => metrics::Disposition::Quarantined(refusal.code),
         },
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
