@@ -1,7 +1,7 @@
 //! Which definitions there are: installs for intake, compiled plans for the runner.
 //!
-//! The store is the truth; this is a copy that is looked at on every request. It is read anew when an unknown install
-//! is asked for, and by [`Catalog::refresh`], which the process calls regularly.
+//! The store is the truth; this is a copy that is looked at on every request. An install that it does not know is asked
+//! for by its id; all are read anew by [`Catalog::refresh`], which the process calls regularly.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -13,26 +13,11 @@ use uuid::Uuid;
 use super::{Vault, VaultError};
 use crate::definitions::{CompileError, DefinitionSet, Effective, Plan};
 use crate::store::{
-    DefinitionHash, IntegrationRef, Store, StoreError, StoredDefinitions, StoredInstall, StoredIntegration,
+    DefinitionHash, InstallEntry, Store, StoreError, StoredDefinitions, StoredInstall, StoredIntegration,
 };
 
 /// How many compiled plans are kept.
 const PLANS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
-
-/// An install as imports need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InstallEntry {
-    /// Its id.
-    pub id: Uuid,
-    /// The environment that owns it.
-    pub environment_id: Uuid,
-    /// Its integration's public face.
-    pub integration: IntegrationRef,
-    /// Whether imports are accepted.
-    pub is_enabled: bool,
-    /// What new runs pin.
-    pub effective: DefinitionHash,
-}
 
 /// Why a pinned definition cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,20 +64,8 @@ impl Catalog {
     /// # Errors
     /// When the store does not answer.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        let stored = self.store.definitions().await?;
-        let faces: HashMap<Uuid, IntegrationRef> =
-            stored.integrations.into_iter().map(|integration| (integration.face.id, integration.face)).collect();
-        let entries = stored.installs.into_iter().filter_map(|install| {
-            let integration = faces.get(&install.integration_id)?.clone();
-            let entry = InstallEntry {
-                id: install.id,
-                environment_id: install.environment_id,
-                integration,
-                is_enabled: install.is_enabled,
-                effective: install.effective,
-            };
-            Some((install.id, Arc::new(entry)))
-        });
+        let entries = self.store.installs().await?;
+        let entries = entries.into_iter().map(|install| (install.id, Arc::new(install)));
         *self.installs.write().unwrap_or_else(PoisonError::into_inner) = entries.collect();
         Ok(())
     }
@@ -105,8 +78,18 @@ impl Catalog {
         if let Some(known) = self.known(id) {
             return Ok(Some(known));
         }
-        self.refresh().await?;
-        Ok(self.known(id))
+        // Asked anew each time, by its key: an install that another process has just applied is known at once.
+        let found = self.store.install(id).await?.map(Arc::new);
+        if let Some(found) = &found {
+            self.installs.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(found));
+        }
+        Ok(found)
+    }
+
+    /// Whether it knows no install.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.installs.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn known(&self, id: Uuid) -> Option<Arc<InstallEntry>> {

@@ -3,13 +3,15 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Accounts, InstallEntry, Spacing, Started, VaultError};
+use super::{Accounts, Spacing, Started, VaultError};
 use crate::credentials::{secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
     AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection, Snapshot, Status, Transition, Trigger, decide,
 };
-use crate::store::{Accept, Accepted, Account, Channel, Claimed, Credential, NewRun, Patience, Run, StoreError};
+use crate::store::{
+    Accept, Accepted, Account, Channel, Claimed, Credential, InstallEntry, NewRun, Patience, Run, StoreError,
+};
 
 /// What a producer asks for, checked against everything but the install's definition.
 #[derive(Clone, PartialEq)]

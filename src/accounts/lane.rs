@@ -15,7 +15,6 @@ use crate::lifecycle::Region;
 use crate::store::Claimed;
 
 /// A run that this process holds, with the slot it runs in.
-#[derive(Debug)]
 pub struct Started {
     /// The run, its account and its secrets.
     pub claimed: Claimed,
@@ -23,6 +22,13 @@ pub struct Started {
     pub context: Option<Map<String, Value>>,
     /// The slot, and the mark that the run is held here.
     pub slot: Slot,
+}
+
+impl std::fmt::Debug for Started {
+    // The context holds secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Started").field("run", &self.claimed.run.id).finish_non_exhaustive()
+    }
 }
 
 /// Where accepted requests meet the runner of the same process.

@@ -1,5 +1,6 @@
 //! What goes into a stepper and what comes out of it: the words that it and its driver share.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,6 @@ pub struct Tick {
 }
 
 /// What became of the last [`Output`].
-#[derive(Debug)]
 pub enum Input {
     /// Nothing yet: the first call.
     Begin,
@@ -100,6 +100,21 @@ pub enum Input {
     NotRefreshed(Failure),
     /// The time is over.
     Waited,
+}
+
+impl fmt::Debug for Input {
+    // The context holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begin => f.write_str("Begin"),
+            Self::Answered(response) => f.debug_tuple("Answered").field(response).finish(),
+            Self::Unanswered(error) => f.debug_tuple("Unanswered").field(error).finish(),
+            Self::Saved => f.write_str("Saved"),
+            Self::Refreshed { .. } => f.write_str("Refreshed"),
+            Self::NotRefreshed(failure) => f.debug_tuple("NotRefreshed").field(failure).finish(),
+            Self::Waited => f.write_str("Waited"),
+        }
+    }
 }
 
 /// What to do next.

@@ -1,7 +1,8 @@
 //! `GET /events`: every event as it is committed, as server-sent events.
 //!
-//! `id` is the insertion time and the event's own id. A client that comes back with `Last-Event-ID` is told everything
-//! from 30 s before it, so it may hear an event again; without it the stream begins now, or at `?from=` (RFC 3339).
+//! `id` is a time and the event's own id; what was inserted before that time is told. A client that comes back with
+//! `Last-Event-ID` is told everything from 30 s before it, so it may hear an event again and misses none, wherever it
+//! broke off; without it the stream begins now, or at `?from=` (RFC 3339).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt as _, stream};
 
+use super::looks::Looks;
 use super::{Api, Problem};
-use crate::relay::Tail;
+use crate::relay::{Tail, resume_times};
 use crate::store::StoredEvent;
 
 /// How long a stream rests when nobody wakes it.
@@ -23,41 +25,37 @@ pub(super) async fn events(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let from_ms = match last_event(&headers)? {
-        Some(ms) => ms,
-        None => from_query(query.as_deref().unwrap_or_default())?.unwrap_or_else(|| api.intake.accounts.clock.now_ms()),
+    let asked = from_query(query.as_deref().unwrap_or_default())?;
+    let tail = match last_event(&headers)?.or(asked) {
+        Some(from_ms) => Tail::from(api.store.clone(), from_ms),
+        None => Tail::from_now(api.store.clone()).await?,
     };
-    let tail = Tail::from(api.store.clone(), from_ms);
-    let batches = stream::unfold((api, tail), |(api, mut tail)| async move {
-        let events = next(&api, &mut tail).await?;
-        Some((stream::iter(events.into_iter().map(|event| Ok(told(&event)))), (api, tail)))
+    let looks = Looks::new(&api, FALLBACK);
+    let batches = stream::unfold((looks, tail), |(mut looks, mut tail)| async move {
+        let events = next(&mut looks, &mut tail).await?;
+        let times = resume_times(&events);
+        let told = events.into_iter().zip(times).map(|(event, resume_ms)| Ok(told(&event, resume_ms)));
+        Some((stream::iter(told), (looks, tail)))
     });
     Ok(Sse::new(batches.flatten()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
 /// The next events; `None` when the process stops.
-async fn next(api: &Api, tail: &mut Tail) -> Option<Vec<StoredEvent>> {
+async fn next(looks: &mut Looks, tail: &mut Tail) -> Option<Vec<StoredEvent>> {
     loop {
-        if api.stop.is_cancelled() {
-            return None;
-        }
+        let ring = looks.begin().await?;
         if let Ok(events) = tail.next().await
             && !events.is_empty()
         {
             return Some(events);
         }
-        tokio::select! {
-            () = api.intake.accounts.settled.notified() => {}
-            () = api.store.changed() => {}
-            () = tokio::time::sleep(FALLBACK) => {}
-            () = api.stop.cancelled() => return None,
-        }
+        looks.rest(ring, None).await?;
     }
 }
 
-fn told(event: &StoredEvent) -> Event {
+fn told(event: &StoredEvent, resume_ms: i64) -> Event {
     Event::default()
-        .id(format!("{}-{}/{}", event.inserted_at_ms, event.account, event.sequence))
+        .id(format!("{resume_ms}-{}/{}", event.account, event.sequence))
         .event(event.event_type.clone())
         .data(event.envelope.clone())
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::looks::Looks;
 use super::read::new_account_answer;
 use super::{Api, Problem, account_answer};
 use crate::intake::{Delivery, Disposition, Refusal, message::check_id};
@@ -62,13 +63,14 @@ async fn replayed(api: &Api, id: Uuid, wait: Option<Duration>) -> Result<Respons
 /// Waits until the account is no longer connecting; answers it as it is when the time is up.
 async fn settled(api: &Api, mut account: Account, wait: Duration) -> Result<Account, Problem> {
     let until = Instant::now() + wait;
-    while account.status == Some(Status::Connecting) && Instant::now() < until && !api.stop.is_cancelled() {
-        tokio::select! {
-            () = api.intake.accounts.settled.notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
-            () = api.stop.cancelled() => {}
-        }
+    let mut looks = Looks::new(api, LOOK);
+    while account.status == Some(Status::Connecting)
+        && let Some(ring) = looks.begin().await
+    {
         account = api.store.account(account.id).await?.ok_or_else(|| Problem::not_found("account"))?;
+        if account.status == Some(Status::Connecting) && looks.rest(ring, Some(until)).await.is_none() {
+            break;
+        }
     }
     Ok(account)
 }

@@ -1,11 +1,13 @@
 //! The HTTP API and the probes. The only home of axum, but for the stub provider.
 //!
-//! The API has no access tokens yet and therefore listens on loopback only (settings refuse anything else). Probes are
-//! on a listener of their own and show no data of accounts.
+//! The API has no access tokens yet and therefore listens on loopback only (settings refuse anything else) and refuses
+//! what looks like a web page's request (`guard`). Probes are on a listener of their own and show no data of accounts.
 
 mod events;
+mod guard;
 mod import;
 mod list;
+mod looks;
 mod probes;
 mod problem;
 mod read;
@@ -50,6 +52,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         // One byte more than a message may have, so that the answer can say what the limit is.
         .layer(DefaultBodyLimit::max(json::MAX_BYTES + 1))
+        .layer(axum::middleware::from_fn(guard::keep_pages_out))
         .with_state(api)
 }
 

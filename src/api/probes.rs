@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::Door;
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::CONTENT_TYPE;
 
 /// What the probes tell. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,6 +51,5 @@ async fn ready(State(probes): State<Probes>) -> Response {
 }
 
 async fn metrics(State(probes): State<Probes>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], probes.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], probes.metrics.render()).into_response()
 }

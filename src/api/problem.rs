@@ -1,5 +1,8 @@
 //! Errors as `application/problem+json` (RFC 9457), with the fields that clients of the model API look for.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -72,6 +75,27 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
     }
 
+    /// The request was meant for another server, or a name was made to point here.
+    #[must_use]
+    pub fn host_refused() -> Self {
+        let detail = "the API is for this machine only: the Host has to be localhost, 127.0.0.1 or [::1]";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "host_refused", WhoActs::Producer, false, detail)
+    }
+
+    /// The request comes from a web page.
+    #[must_use]
+    pub fn origin_refused() -> Self {
+        let detail = "the API has no access tokens yet and serves no web pages: requests with an Origin are refused";
+        Self::new(StatusCode::FORBIDDEN, "origin_refused", WhoActs::Producer, false, detail)
+    }
+
+    /// The body does not say that it is JSON.
+    #[must_use]
+    pub fn not_json() -> Self {
+        let detail = "the Content-Type has to be application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", WhoActs::Producer, false, detail)
+    }
+
     /// The path is there, the verb is not.
     #[must_use]
     pub fn method_not_allowed() -> Self {
@@ -94,12 +118,40 @@ impl From<Refusal> for Problem {
     }
 }
 
+/// When an error that no caller can mend was last told: a flood of requests is not a flood of lines.
+static LAST_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Between two lines about such errors.
+const SELDOM: Duration = Duration::from_mins(1);
+
+/// Tells the operator, seldom; the caller would only be shown what is inside.
+fn tell_seldom(error: &dyn std::fmt::Display, what: &'static str) {
+    let now = Instant::now();
+    let mut last = LAST_TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.is_none_or(|last| now.duration_since(last) >= SELDOM) {
+        *last = Some(now);
+        tracing::error!(%error, "{what}; this is told at most once a minute");
+    } else {
+        tracing::debug!(%error, "{what}");
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        // The cause is for the operator's log; outside it would only show what is inside.
-        tracing::warn!(%error, "a request to the API was not served");
-        let detail = "the database does not answer; the request may be repeated (with the same Idempotency-Key)";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
+        match error {
+            StoreError::Unavailable(_) | StoreError::Closed => {
+                // An outage is told once, by whoever watches the database.
+                tracing::debug!(%error, "a request to the API was not served");
+                let detail =
+                    "the database does not answer; the request may be repeated (with the same Idempotency-Key)";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
+            }
+            StoreError::Refused(_) | StoreError::Schema(_) => {
+                tell_seldom(&error, "a request to the API cannot be served");
+                let detail = "the request cannot be stored or read; repeating it does not help, the log says why";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, false, detail)
+            }
+        }
     }
 }
 
@@ -108,7 +160,7 @@ impl From<ImportError> for Problem {
         match error {
             ImportError::Store(error) => error.into(),
             error @ (ImportError::Vault(_) | ImportError::Rejected(_)) => {
-                tracing::error!(%error, "an import could not be made");
+                tell_seldom(&error, "an import could not be made");
                 let detail = "the account could not be made; the operator's log says why";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, true, detail)
             }
@@ -127,5 +179,57 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_repeating_helps_is_told_apart_from_what_it_does_not() {
+        for (error, status, code, retryable) in [
+            (StoreError::Unavailable("10.0.0.7 is away".to_owned()), 503, "unavailable", true),
+            (StoreError::Closed, 503, "unavailable", true),
+            (StoreError::Refused("constraint accounts_pkey".to_owned()), 500, "internal", false),
+            (StoreError::Schema("column x".to_owned()), 500, "internal", false),
+        ] {
+            let inner = error.to_string();
+            let problem = Problem::from(error);
+            assert_eq!((problem.0.status, problem.0.reason_code.as_str()), (status, code));
+            assert_eq!((problem.0.retryable, problem.0.who_acts), (retryable, WhoActs::Operator));
+            assert!(!problem.0.detail.contains(&inner), "{}", problem.0.detail);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_requests_is_no_flood_of_lines() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..100 {
+                let _ = Problem::from(StoreError::Unavailable("away".to_owned()));
+                let _ = Problem::from(StoreError::Refused("no".to_owned()));
+            }
+        });
+        let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(lines.lines().count() <= 1, "{lines}");
     }
 }

@@ -7,7 +7,7 @@ mod parts;
 mod run;
 pub mod stub;
 
-pub use parts::{Parts, check_keys, open_parts, open_store, wait_for_store};
+pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, wait_for_store};
 pub use run::{Worker, run};
 
 /// Why a process does not start. Its exit code follows from the kind.

@@ -1,6 +1,6 @@
 //! What the worker and the one-shot verbs have in common: store, keys, definitions, the front door.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,22 +43,48 @@ pub struct Parts {
 pub async fn open_store(settings: &Settings, tasks: &Tasks) -> Result<Arc<dyn Store>, StartError> {
     match settings.database.kind() {
         DatabaseKind::Sqlite => {
-            let file = settings.database.sqlite_path().ok_or_else(|| {
-                StartError::BadInput(
-                    "`database.url` names no SQLite file; a database in memory is not supported".into(),
-                )
-            })?;
-            let store = Sqlite::open(&file, tasks).await.map_err(|error| {
-                StartError::Unavailable(format!("the database {} cannot be opened: {error}", file.display()))
-            })?;
-            Ok(Arc::new(store))
+            let file = sqlite_file(settings)?;
+            Ok(Arc::new(Sqlite::open(&file, tasks).await.map_err(|error| cannot_open(&file, &error))?))
         }
-        DatabaseKind::Postgres => {
-            let store = Postgres::connect(settings.database.expose(), tasks)
-                .map_err(|error| StartError::BadInput(error.to_string()))?;
-            Ok(Arc::new(store))
-        }
+        DatabaseKind::Postgres => connect(settings, tasks),
     }
+}
+
+/// Opens the store for reading what is there: makes no SQLite file and leaves its schema as it is.
+///
+/// # Errors
+/// When there is no database, or it cannot be used.
+pub async fn open_existing_store(settings: &Settings, tasks: &Tasks) -> Result<Arc<dyn Store>, StartError> {
+    match settings.database.kind() {
+        DatabaseKind::Sqlite => {
+            let file = sqlite_file(settings)?;
+            if !file.exists() {
+                return Err(StartError::Unavailable(format!(
+                    "there is no database at {}: check `database.url`; `tidewaiter run`, `import`, `migrate` or \
+                     `definitions apply` makes it",
+                    file.display()
+                )));
+            }
+            Ok(Arc::new(Sqlite::open_existing(&file, tasks).await.map_err(|error| cannot_open(&file, &error))?))
+        }
+        DatabaseKind::Postgres => connect(settings, tasks),
+    }
+}
+
+fn sqlite_file(settings: &Settings) -> Result<PathBuf, StartError> {
+    settings.database.sqlite_path().ok_or_else(|| {
+        StartError::BadInput("`database.url` names no SQLite file; a database in memory is not supported".into())
+    })
+}
+
+fn cannot_open(file: &Path, error: &StoreError) -> StartError {
+    StartError::Unavailable(format!("the database {} cannot be opened: {error}", file.display()))
+}
+
+fn connect(settings: &Settings, tasks: &Tasks) -> Result<Arc<dyn Store>, StartError> {
+    let store = Postgres::connect(settings.database.expose(), tasks)
+        .map_err(|error| StartError::BadInput(error.to_string()))?;
+    Ok(Arc::new(store))
 }
 
 /// Waits until the store answers and has this version's schema; says what it is waiting for.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::store::{Waiting, with_store};
+use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Table};
 use crate::api::account_answer;
 use crate::events::account_object;
@@ -57,8 +57,12 @@ const PAGE: u32 = 1000;
 impl Accounts {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         match self {
-            Self::List(list) => with_store(globals, Waiting::No, async |_, store, _| list.print(globals, &store).await),
-            Self::Show { id } => with_store(globals, Waiting::No, async |_, store, _| show(globals, &store, *id).await),
+            Self::List(list) => {
+                with_store(globals, Need::Existing, async |_, store, _| list.print(globals, &store).await)
+            }
+            Self::Show { id } => {
+                with_store(globals, Need::Existing, async |_, store, _| show(globals, &store, *id).await)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::store::{Waiting, with_store};
+use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals};
 use crate::app;
 
@@ -18,7 +18,7 @@ pub(super) enum Definitions {
 impl Definitions {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         let Self::Apply = self;
-        let changed = with_store(globals, Waiting::No, async |settings, store, metrics| {
+        let changed = with_store(globals, Need::Made, async |settings, store, metrics| {
             let parts = app::open_parts(&settings, store, None, metrics).await?;
             Ok(parts.apply_definitions(&settings).await?)
         })?;

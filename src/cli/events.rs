@@ -7,9 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::store::{Waiting, with_store};
+use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output};
-use crate::clock::{Clock as _, SystemClock};
 use crate::relay::Tail;
 use crate::store::{Store, StoredEvent};
 
@@ -40,19 +39,18 @@ pub(super) struct TailArgs {
 impl Events {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         let Self::Tail(args) = self;
-        with_store(globals, Waiting::No, async |_, store, _| args.tail(globals, store).await)
+        with_store(globals, Need::Existing, async |_, store, _| args.tail(globals, store).await)
     }
 }
 
 impl TailArgs {
     async fn tail(&self, globals: &Globals, store: Arc<dyn Store>) -> Result<Exit, CliError> {
-        let from_ms = match (self.all, self.since) {
-            (true, _) => 0,
-            (false, Some(since)) => since.as_millisecond(),
-            (false, None) => SystemClock::default().now_ms(),
-        };
         let mut output = globals.output();
-        let mut tail = Tail::from(Arc::clone(&store), from_ms);
+        let mut tail = match (self.all, self.since) {
+            (true, _) => Tail::from(Arc::clone(&store), 0),
+            (false, Some(since)) => Tail::from(Arc::clone(&store), since.as_millisecond()),
+            (false, None) => Tail::from_now(Arc::clone(&store)).await?,
+        };
         loop {
             match tail.next().await {
                 Ok(events) if events.is_empty() && self.no_follow => return Ok(Exit::Done),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::store::{Waiting, with_store};
+use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, block_on};
 use crate::config::DatabaseKind;
 use crate::store::postgres::Postgres;
@@ -19,7 +19,7 @@ impl Migrate {
             block_on(Postgres::migrate(settings.database.expose()))??;
         } else {
             // Opening it is all there is to do.
-            with_store(globals, Waiting::No, async |_, _, _| Ok(()))?;
+            with_store(globals, Need::Made, async |_, _, _| Ok(()))?;
         }
         globals.output().line("the database has this version's schema")?;
         Ok(Exit::Done)

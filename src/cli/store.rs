@@ -28,17 +28,19 @@ impl From<crate::store::StoreError> for CliError {
     }
 }
 
-/// Whether a verb waits for a database that does not answer, or says so and ends.
+/// What a verb needs of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waiting {
-    /// Say so and end with exit code 3.
-    No,
-    /// Say so and wait.
-    Yes,
+pub(super) enum Need {
+    /// It reads what is there: no SQLite file is made or migrated. A database that does not answer is exit code 3.
+    Existing,
+    /// It writes: a SQLite file is made and migrated. A database that does not answer is exit code 3.
+    Made,
+    /// The same, and a database that does not answer is waited for.
+    Awaited,
 }
 
 /// Does `work` with the configured store, on a runtime of its own.
-pub(super) fn with_store<T, F>(globals: &Globals, waiting: Waiting, work: F) -> Result<T, CliError>
+pub(super) fn with_store<T, F>(globals: &Globals, need: Need, work: F) -> Result<T, CliError>
 where
     F: AsyncFnOnce(Settings, Arc<dyn Store>, Metrics) -> Result<T, CliError>,
 {
@@ -48,11 +50,14 @@ where
         .map_err(|error| CliError::unavailable(format!("the log cannot be started: {error}")))?;
     block_on(async {
         let tasks = Tasks::new();
-        let store = app::open_store(&settings, &tasks).await?;
+        let store = match need {
+            Need::Existing => app::open_existing_store(&settings, &tasks).await?,
+            Need::Made | Need::Awaited => app::open_store(&settings, &tasks).await?,
+        };
         let done = async {
-            match waiting {
-                Waiting::No => store.check().await?,
-                Waiting::Yes => {
+            match need {
+                Need::Existing | Need::Made => store.check().await?,
+                Need::Awaited => {
                     app::wait_for_store(&store, &CancellationToken::new()).await?;
                 }
             }

@@ -34,7 +34,7 @@ use layer::{Layer, Values};
 use reader::Reader;
 
 /// The layers above the embedded default.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The file given with `--config`.
     pub file: Option<PathBuf>,
@@ -42,6 +42,13 @@ pub struct Sources {
     pub environment: Vec<(OsString, OsString)>,
     /// Options of the command line that stand for a key: key, value, name of the option.
     pub options: Vec<(&'static str, String, &'static str)>,
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The environment holds the database's password, and whatever else the process was given.
+        f.debug_struct("Sources").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 impl Sources {

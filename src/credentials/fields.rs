@@ -11,9 +11,10 @@ use super::token;
 use crate::definitions::CredentialPlan;
 use crate::definitions::credential::{Field, Format, Transform};
 use crate::lifecycle::AuthenticationMethod;
+use crate::seal::hex;
 
-/// One thing that is wrong with a context.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One field of a request that has to change.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FieldFailure {
     /// Where, as a JSON pointer from the request body.
     pub pointer: String,
@@ -115,10 +116,7 @@ fn transformed(transform: Transform, text: &str) -> String {
     match transform {
         Transform::Lowercase => text.to_lowercase(),
         Transform::Uppercase => text.to_uppercase(),
-        Transform::Sha256 => {
-            let hash = digest::digest(&digest::SHA256, text.as_bytes());
-            hash.as_ref().iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
-        }
+        Transform::Sha256 => hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()),
     }
 }
 

@@ -16,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::secrets::{self, SecretPaths};
+use crate::seal::hex;
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -197,8 +198,7 @@ fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
     let all = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let json = Value::from(secret).to_string();
     let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
-    let digit = |value: u8| char::from_digit(u32::from(value), 16);
-    let hex: String = secret.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect();
+    let hex = hex(secret.as_bytes());
     let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut forms = vec![
         secret.to_owned(),

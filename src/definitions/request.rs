@@ -9,6 +9,7 @@ use super::plan::{
 };
 use super::target;
 use crate::expression::{Encoding, Expression};
+use crate::upstream::is_reserved_header;
 
 /// Members of a request that are performed, and those that only describe it.
 const KNOWN: [&str; 25] = [
@@ -50,10 +51,6 @@ const NOT_YET: [&str; 7] = [
     "throw_error_on_parse_error",
     "truto_static_gate_id",
 ];
-
-/// Names that belong to the connection (RFC 9110 §7.6.1) or that the client derives from the request.
-const HOP_BY_HOP: [&str; 9] =
-    ["host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"];
 
 /// A request step's config under the integration's.
 pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<RequestPlan, CompileError> {
@@ -133,7 +130,7 @@ pub(crate) fn header_name(name: &str) -> Result<String, String> {
     if lower.is_empty() || lower.len() > 128 || !lower.bytes().all(token) {
         return Err("is not a header name".to_owned());
     }
-    if HOP_BY_HOP.contains(&lower.as_str()) || lower.starts_with("proxy-") {
+    if is_reserved_header(&lower) {
         return Err(format!("`{name}` belongs to the connection and cannot be set by a definition: remove it"));
     }
     Ok(lower)

@@ -3,6 +3,8 @@
 //! Whatever is missing is an error that names the placeholder, so a request never goes to a wrong place or without its
 //! key. Values are encoded for the part of a URL that they are spliced into.
 
+use std::fmt;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -32,8 +34,15 @@ pub enum Encoding {
 }
 
 /// A compiled text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Text(Vec<(Segment, Encoding)>);
+
+impl fmt::Debug for Text {
+    // A definition may write a secret out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Text").field("pieces", &self.0.len()).finish_non_exhaustive()
+    }
+}
 
 impl Text {
     /// Compiles a text whose values are all encoded in the same way.

@@ -4,6 +4,8 @@
 //! complete (a URL, a header, a credential), use [`Text`](super::Text). Keys are never rendered, and results are never
 //! templates again.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::error::ExprError;
@@ -14,10 +16,17 @@ use super::segment::{Segment, cut};
 use super::text::{Nulls, push_json, push_value};
 
 /// A compiled template. Parts without anything to render are kept as they are and cloned.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Template(Node);
 
-#[derive(Debug, Clone)]
+impl fmt::Debug for Template {
+    // A definition may write a secret out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
 enum Node {
     Literal(Value),
     /// The whole string is one placeholder or expression: its value keeps its type.

@@ -11,7 +11,7 @@ use crate::accounts::ImportRequest;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
 
 /// A line of a file: a body, with or without the properties that a message would carry.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Envelope {
     /// The deduplication key.
     pub message_id: Option<String>,
@@ -21,6 +21,17 @@ pub struct Envelope {
     pub timestamp_ms: Option<i64>,
     /// The request's body.
     pub body: Value,
+}
+
+impl std::fmt::Debug for Envelope {
+    // The body holds credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Envelope")
+            .field("message_id", &self.message_id)
+            .field("correlation_id", &self.correlation_id)
+            .field("timestamp_ms", &self.timestamp_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The longest message or correlation id, in characters.

@@ -13,16 +13,8 @@ pub use lines::{LineOutcome, LinesError, receive_lines};
 pub use message::{Envelope, read_body, read_line};
 pub use receive::{Delivery, Disposition, Intake};
 
+pub use crate::credentials::FieldFailure;
 use crate::lifecycle::IntakeCode;
-
-/// One field that has to change.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct FieldFailure {
-    /// JSON pointer into the body.
-    pub pointer: String,
-    /// What is wrong with it.
-    pub message: String,
-}
 
 /// Why a request is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

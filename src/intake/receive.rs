@@ -6,13 +6,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
-use super::{FieldFailure, Refusal, json};
-use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, InstallEntry, Message, PlanError};
+use super::{Refusal, json};
+use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
-use crate::seal::Fingerprint;
-use crate::store::{Account, Channel, Patience, Quarantined};
+use crate::seal::{Fingerprint, hex};
+use crate::store::{Account, Channel, InstallEntry, Patience, Quarantined};
 use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
@@ -21,7 +21,7 @@ const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
 const OLDEST_TIMESTAMP_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// One arrival of a request.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Delivery {
     /// The body, or for a file the whole line.
     pub bytes: Vec<u8>,
@@ -29,6 +29,17 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// What the producer wants to see again, where the channel carries it beside the body.
     pub correlation_id: Option<String>,
+}
+
+impl std::fmt::Debug for Delivery {
+    // The body holds credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("bytes", &self.bytes.len())
+            .field("message_id", &self.message_id)
+            .field("correlation_id", &self.correlation_id)
+            .finish()
+    }
 }
 
 /// What became of a delivery.
@@ -148,10 +159,7 @@ impl Intake {
         let now_ms = self.accounts.clock.now_ms();
         let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
         let context =
-            fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(|failures| {
-                let told = failures.into_iter().map(|f| FieldFailure { pointer: f.pointer, message: f.message });
-                Refusal::fields(told.collect())
-            })?;
+            fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(Refusal::fields)?;
         request.context = context;
         Ok(SecretPaths::of(Some(credential)))
     }
@@ -228,12 +236,4 @@ const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Dispos
             Channel::Amqp | Channel::File | Channel::Internal => metrics::Disposition::Quarantined(refusal.code),
         },
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use ndjson::NdjsonSink;
-pub use tail::Tail;
+pub use tail::{Tail, resume_times};
 
 use crate::reconnect::Reconnect;
 use crate::store::{SHARDS, Standing, Store, Unpublished};

@@ -78,6 +78,13 @@ fn write_canonical(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
+/// Bytes as lower-case hexadecimal digits: how hashes and fingerprints are written.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +119,7 @@ mod tests {
         // HMAC-SHA-256 of `{"a":1}` under 32 bytes of 0x07, computed with another implementation.
         let expected = "0d733feec304f131c0dcbceb873c317e2bcc4789397082bd429646222a2eb027";
         let fingerprint = Fingerprint::new(&[7; 32]).of(&json!({"a": 1}));
-        let hex = fingerprint.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let hex = hex(&fingerprint);
         assert_eq!(hex, expected);
     }
 }

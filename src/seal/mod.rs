@@ -20,7 +20,7 @@ use aws_lc_rs::hkdf::Prk;
 use secrecy::{ExposeSecretMut, SecretBox};
 use uuid::Uuid;
 
-pub use fingerprint::{Fingerprint, canonical_json};
+pub use fingerprint::{Fingerprint, canonical_json, hex};
 pub use key_file::{KeyId, KeyProblem, create_key_file};
 
 /// The first byte of every sealed value.

@@ -97,8 +97,11 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Applies definitions in one transaction; what is stored already is left as it is. Answers how many rows changed.
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError>;
 
-    /// Every definition but the effective ones.
-    async fn definitions(&self) -> Result<StoredDefinitions, StoreError>;
+    /// Every install with its integration's face, by id; nothing that is sealed.
+    async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError>;
+
+    /// One install with its integration's face.
+    async fn install(&self, id: Uuid) -> Result<Option<InstallEntry>, StoreError>;
 
     /// One effective definition.
     async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError>;
@@ -131,6 +134,10 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// Events inserted at or after `from_ms` (database time), by insertion time, account and sequence.
     async fn events_since(&self, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// The database's time, milliseconds since the epoch: what insertion times are compared with, instead of a clock of
+    /// this machine.
+    async fn now_ms(&self) -> Result<i64, StoreError>;
 
     /// How much there is to do.
     async fn backlog(&self) -> Result<Backlog, StoreError>;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::lifecycle::{AuthenticationMethod, Cause, Phase, Reason, Region, Status, words};
-use crate::seal::Sealed;
+use crate::seal::{Sealed, hex};
 
 /// The SHA-256 of an effective definition's canonical JSON: what a run pins.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub struct DefinitionHash(pub [u8; 32]);
 
 impl fmt::Display for DefinitionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -405,7 +405,7 @@ pub struct StoredInstall {
     pub effective: DefinitionHash,
 }
 
-/// All definitions that belong together; read and applied whole.
+/// All definitions that belong together; applied whole.
 #[derive(Debug, Clone, Default)]
 pub struct StoredDefinitions {
     /// Environments: id and name.

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
-    Account, Backlog, Credential, DefinitionHash, IntegrationRef, RefreshIntent, Run, RunView, StoreError, StoredEvent,
-    StoredInstall, StoredIntegration, Unpublished,
+    Account, Backlog, Credential, DefinitionHash, InstallEntry, IntegrationRef, RefreshIntent, Run, RunView,
+    StoreError, StoredEvent, Unpublished,
 };
 use crate::lifecycle::UnknownWord;
 use crate::seal::Sealed;
@@ -225,26 +225,26 @@ pub(super) fn event(row: &impl Columns) -> Row<StoredEvent> {
     })
 }
 
-pub(super) fn integration(row: &impl Columns) -> Row<StoredIntegration> {
-    Ok(StoredIntegration {
-        face: IntegrationRef {
-            id: must(row.id("id")?, "id")?,
-            name: must(row.text("name")?, "name")?,
-            label: must(row.text("label")?, "label")?,
-        },
-        hash: hash(row, "hash")?,
-        sealed: sealed(row, "sealed")?,
-    })
+/// Reads [`install`]; both dialects. A condition or an order may follow.
+macro_rules! installs {
+    () => {
+        "SELECT e.id, e.environment_id, e.is_enabled, e.effective, \
+    i.id AS integration_id, i.name AS integration_name, i.label AS integration_label \
+    FROM environment_integrations e JOIN integrations i ON i.id = e.integration_id"
+    };
 }
+pub(super) use installs;
 
-pub(super) fn install(row: &impl Columns) -> Row<StoredInstall> {
-    Ok(StoredInstall {
+pub(super) fn install(row: &impl Columns) -> Row<InstallEntry> {
+    Ok(InstallEntry {
         id: must(row.id("id")?, "id")?,
         environment_id: must(row.id("environment_id")?, "environment_id")?,
-        integration_id: must(row.id("integration_id")?, "integration_id")?,
+        integration: IntegrationRef {
+            id: must(row.id("integration_id")?, "integration_id")?,
+            name: must(row.text("integration_name")?, "integration_name")?,
+            label: must(row.text("integration_label")?, "integration_label")?,
+        },
         is_enabled: must(row.flag("is_enabled")?, "is_enabled")?,
-        hash: hash(row, "hash")?,
-        sealed: sealed(row, "sealed")?,
         effective: hash(row, "effective")?,
     })
 }

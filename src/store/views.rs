@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::{DefinitionHash, IntegrationRef};
 use crate::lifecycle::{Cause, Region, Status};
 
 /// Which accounts to list. Empty fields do not filter.
@@ -63,6 +64,21 @@ pub struct StoredEvent {
     pub envelope: String,
     /// When it was inserted: database time, milliseconds since the epoch.
     pub inserted_at_ms: i64,
+}
+
+/// An install as imports need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallEntry {
+    /// Its id.
+    pub id: Uuid,
+    /// The environment that owns it.
+    pub environment_id: Uuid,
+    /// Its integration's public face.
+    pub integration: IntegrationRef,
+    /// Whether imports are accepted.
+    pub is_enabled: bool,
+    /// What new runs pin.
+    pub effective: DefinitionHash,
 }
 
 /// How much there is to do: what the metrics and `readyz` show.

@@ -11,7 +11,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 
 use super::error;
-use super::message::{Request, Response, SendError, Upstream};
+use super::message::{Request, Response, SendError, Upstream, is_reserved_header};
 use super::policy::{AddressPolicy, PolicyOptions};
 use super::resolver::{Lookup, PolicyResolver, SystemLookup};
 
@@ -177,14 +177,6 @@ fn method(name: &str) -> Result<Method, SendError> {
     })
 }
 
-/// Headers that frame or route the message. They are the client's own to set: a second opinion about where a
-/// message ends or whom it is for is how requests are smuggled.
-fn is_reserved(name: &str) -> bool {
-    matches!(name, "connection" | "content-length" | "expect" | "host" | "keep-alive" | "te" | "trailer")
-        || matches!(name, "transfer-encoding" | "upgrade")
-        || name.starts_with("proxy-")
-}
-
 fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, SendError> {
     let unsendable = |message: String| Err(SendError::Unsendable(message));
     if headers.len() > MOST_HEADERS {
@@ -195,7 +187,7 @@ fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, SendError> {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
             return unsendable("a header of the request has a name that is not valid".to_owned());
         };
-        if is_reserved(name.as_str()) {
+        if is_reserved_header(name.as_str()) {
             return unsendable(format!("the header `{name}` is set by the client and cannot be chosen"));
         }
         let Some(value) = header_value(value) else {

@@ -91,6 +91,16 @@ impl SendError {
     }
 }
 
+/// Headers that frame or route the message, by their name in lower case (RFC 9110 §7.6.1, and what the client derives
+/// from the request). They are the client's own to set: a second opinion about where a message ends or whom it is for
+/// is how requests are smuggled.
+#[must_use]
+pub fn is_reserved_header(name: &str) -> bool {
+    matches!(name, "connection" | "content-length" | "expect" | "host" | "keep-alive" | "te" | "trailer")
+        || matches!(name, "transfer-encoding" | "upgrade")
+        || name.starts_with("proxy-")
+}
+
 /// Performs requests. Two implementations: the real client and a test's scripted one.
 #[async_trait::async_trait]
 pub trait Upstream: fmt::Debug + Send + Sync {

@@ -12,5 +12,5 @@ mod resolver;
 
 pub use crate::config::{Subnet, SubnetError};
 pub use client::{ClientError, ClientOptions, HttpUpstream};
-pub use message::{Request, Response, SendError, Upstream};
+pub use message::{Request, Response, SendError, Upstream, is_reserved_header};
 pub use policy::{AddressPolicy, PolicyOptions, Refusal, is_public};

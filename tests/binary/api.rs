@@ -109,7 +109,7 @@ fn every_error_is_a_problem_document() {
     problem(&send("DELETE", "/events", b""), 405, "method_not_allowed");
     problem(&send("POST", "/integrated-account", &vec![b' '; 3 << 20]), 413, "too_large");
     problem(&send("POST", "/integrated-account", b"{"), 400, "malformed");
-    problem(&send("POST", "/integrated-account", b""), 400, "malformed");
+    problem(&send("POST", "/integrated-account", b""), 415, "unsupported_media_type");
     let invalid = problem(&send("POST", "/integrated-account", b"{}"), 400, "invalid");
     assert_eq!(invalid["failures"].as_array().map(Vec::len), Some(4), "{invalid}");
     for query in ["color=red", "limit=0", "limit=1000000000", "next_cursor=x", "status=gone", "created_at[gt]=now"] {

@@ -98,6 +98,7 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
 #[test]
 fn an_account_that_does_not_exist_ends_with_2() {
     let place = Place::offline();
+    place.run(&["migrate"]).ended(0);
     let said = place.run(&["accounts", "show", "01a20ec9-0000-7000-8000-000000000000"]).ended(2).stderr;
     assert!(said.contains("there is no account"), "{said}");
 }

@@ -164,3 +164,31 @@ fn the_fields_of_an_api_key_are_completed_by_the_definition() {
     place.import(&[api_key("a", &json!({ "api_key": "k-1", "subdomain": "AcMe", "plan": "l" }))]).ended(0);
     assert_eq!(place.accounts()[0]["context"], json!({ "subdomain": "acme", "plan": "l", "zone": "north" }));
 }
+
+#[test]
+fn of_very_many_refused_lines_the_first_are_named_and_the_rest_is_counted() {
+    let place = Place::offline();
+    let file = place.scratch.write("in", "x\n".repeat(10_003));
+    let report = place.path("report");
+    let arguments = ["import", file.to_str().unwrap(), "--json", "--report", report.to_str().unwrap()];
+    let ran = place.run(&arguments).ended(1);
+    let summary = ran.json();
+    let refused = summary["refused"].as_array().unwrap();
+    assert_eq!((refused.len(), &refused[9_999]["line"]), (10_000, &json!(10_000)));
+    assert_eq!((&summary["refused_omitted"], &summary["lines"]), (&json!(3), &json!(10_003)));
+    assert_eq!(lines(&fs::read_to_string(&report).unwrap()).len(), 10_003);
+    let few = place.import_bytes(b"x\n").ended(1).json();
+    assert_eq!((few["refused"].as_array().unwrap().len(), &few["refused_omitted"]), (1, &json!(0)));
+}
+
+#[test]
+fn an_import_leaves_the_definitions_of_a_database_that_has_some_alone() {
+    let place = Place::offline();
+    place.run(&["definitions", "apply"]).ended(0);
+    // Somebody else's working directory: its definitions are not those of the database.
+    let disabled = fs::read_to_string(place.path("installs/test.json")).unwrap().replace("true", "false");
+    place.scratch.write("installs/test.json", disabled);
+    assert_eq!(tally(&place.import(&[oauth("a", "t-1")]).ended(0)), (1, 1, 0, 0));
+    place.run(&["definitions", "apply"]).ended(0);
+    assert_eq!(tally(&place.import(&[oauth("b", "t-2")]).ended(1)), (1, 0, 0, 1));
+}

@@ -16,6 +16,7 @@ mod keys;
 mod outage;
 mod postgres;
 mod providers;
+mod reading;
 mod secrets;
 mod shutdown;
 mod start;

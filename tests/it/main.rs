@@ -11,4 +11,6 @@
     reason = "a test that cannot go on fails here and now, and is read more often than it is run"
 )]
 
+mod api;
+mod debug;
 mod store_conformance;

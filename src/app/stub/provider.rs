@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Shared, answer as answer_with, broken, json_answer, lock, never};
+use crate::seal::hex;
 
 /// The routes, as the statistics name them.
 pub(super) const ROUTES: [&str; 8] = [
@@ -150,7 +151,7 @@ async fn by_words(shared: &Shared, credential: &str) -> Option<Response> {
 fn echo(credential: &str) -> Value {
     let base64 = STANDARD.encode(format!("user:{credential}"));
     let percent = percent_encoding::utf8_percent_encode(credential, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let hex = credential.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let hex = hex(credential.as_bytes());
     let message = format!("no access for Bearer {credential}, Basic {base64}, ?token={percent}, 0x{hex}");
     json!({ "error": message, "request": { "Authorization": format!("Bearer {credential}"), "seen": [base64, percent, hex] } })
 }

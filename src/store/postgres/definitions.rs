@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::rows::{self, RowError};
-use super::super::{DefinitionHash, StoreError, StoredDefinitions, StoredInstall, StoredIntegration};
+use super::super::{DefinitionHash, InstallEntry, StoreError, StoredDefinitions, StoredInstall, StoredIntegration};
 use super::line::{Line, Lines};
 use super::sql;
 use crate::seal::Sealed;
@@ -65,21 +65,18 @@ async fn save_install(db: &mut PgConnection, install: &StoredInstall) -> Result<
     Ok(saved.rows_affected())
 }
 
-/// All from one snapshot: `definitions apply` of another process is seen whole or not at all.
-pub(super) async fn load(reads: &Lines) -> Result<StoredDefinitions, StoreError> {
+pub(super) async fn installs(reads: &Lines) -> Result<Vec<InstallEntry>, StoreError> {
     let mut taken = reads.take().await?;
-    sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(taken.get()).await?;
-    let environments: Vec<(Uuid, String)> = sqlx::query_as(sql::ENVIRONMENTS).fetch_all(taken.get()).await?;
-    let integrations = sqlx::query(sql::INTEGRATIONS).fetch_all(taken.get()).await?;
-    let installs = sqlx::query(sql::INSTALLS).fetch_all(taken.get()).await?;
-    sqlx::query("COMMIT").execute(taken.get()).await?;
+    let rows = sqlx::query(sql::INSTALLS).fetch_all(taken.get()).await?;
     taken.keep();
-    Ok(StoredDefinitions {
-        environments,
-        integrations: integrations.iter().map(rows::integration).collect::<Result<_, RowError>>()?,
-        installs: installs.iter().map(rows::install).collect::<Result<_, RowError>>()?,
-        effective: Vec::new(),
-    })
+    Ok(rows.iter().map(rows::install).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn install(reads: &Lines, id: Uuid) -> Result<Option<InstallEntry>, StoreError> {
+    let mut taken = reads.take().await?;
+    let row = sqlx::query(sql::INSTALL).bind(id).fetch_optional(taken.get()).await?;
+    taken.keep();
+    Ok(row.as_ref().map(rows::install).transpose()?)
 }
 
 pub(super) async fn effective(reads: &Lines, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {

@@ -27,7 +27,8 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions, StoredEvent, Unpublished,
+    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
+    StoredEvent, Unpublished,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::lifecycle::Region;
@@ -155,8 +156,12 @@ impl Store for Postgres {
         within(definitions::save(&self.rest, &definitions)).await
     }
 
-    async fn definitions(&self) -> Result<StoredDefinitions, StoreError> {
-        within(definitions::load(&self.reads)).await
+    async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError> {
+        within(definitions::installs(&self.reads)).await
+    }
+
+    async fn install(&self, id: Uuid) -> Result<Option<InstallEntry>, StoreError> {
+        within(definitions::install(&self.reads, id)).await
     }
 
     async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {
@@ -198,6 +203,10 @@ impl Store for Postgres {
 
     async fn events_since(&self, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
         within(reads::events_since(&self.reads, from_ms, limit)).await
+    }
+
+    async fn now_ms(&self) -> Result<i64, StoreError> {
+        within(reads::now_ms(&self.reads)).await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

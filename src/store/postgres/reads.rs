@@ -63,6 +63,13 @@ pub(super) async fn events_since(reads: &Lines, from_ms: i64, limit: u32) -> Res
     Ok(rows.iter().map(rows::event).collect::<Result<_, RowError>>()?)
 }
 
+pub(super) async fn now_ms(reads: &Lines) -> Result<i64, StoreError> {
+    let mut taken = reads.take().await?;
+    let now_ms = sqlx::query_scalar(sql::NOW).fetch_one(taken.get()).await?;
+    taken.keep();
+    Ok(now_ms)
+}
+
 pub(super) async fn backlog(reads: &Lines) -> Result<Backlog, StoreError> {
     let mut taken = reads.take().await?;
     let row = sqlx::query(sql::BACKLOG).fetch_one(taken.get()).await?;

@@ -8,7 +8,7 @@
 //! row. Locks are taken run first, then account, then credential, and in the order of account ids within a statement,
 //! so that no two of these statements wait for each other.
 
-use super::super::rows::{account_columns, credential_columns, run_columns, run_view_columns};
+use super::super::rows::{account_columns, credential_columns, installs, run_columns, run_view_columns};
 
 /// Makes accounts with all that belongs to them; answers the ids of the runs that did not exist before.
 ///
@@ -223,12 +223,9 @@ pub(super) const SAVE_INSTALL: &str = "INSERT INTO environment_integrations AS i
     WHERE i.hash <> excluded.hash OR i.effective <> excluded.effective OR i.is_enabled <> excluded.is_enabled \
     OR i.environment_id <> excluded.environment_id OR i.integration_id <> excluded.integration_id";
 
-pub(super) const ENVIRONMENTS: &str = "SELECT id, name FROM environments ORDER BY id";
+pub(super) const INSTALLS: &str = concat!(installs!(), " ORDER BY e.id");
 
-pub(super) const INTEGRATIONS: &str = "SELECT id, name, label, hash, sealed FROM integrations ORDER BY name";
-
-pub(super) const INSTALLS: &str = "SELECT id, environment_id, integration_id, is_enabled, hash, sealed, effective \
-    FROM environment_integrations ORDER BY id";
+pub(super) const INSTALL: &str = concat!(installs!(), " WHERE e.id = $1");
 
 pub(super) const EFFECTIVE: &str = "SELECT sealed FROM effective_definitions WHERE hash = $1";
 
@@ -255,6 +252,8 @@ pub(super) const ACCOUNT_EVENTS: &str = "SELECT account_id, sequence, event_type
 
 pub(super) const EVENTS_SINCE: &str = "SELECT account_id, sequence, event_type, envelope, inserted_at FROM events \
     WHERE inserted_at >= $1 ORDER BY inserted_at, account_id, sequence LIMIT $2";
+
+pub(super) const NOW: &str = "SELECT now_ms()";
 
 /// Ages are looked for among the first thousand by account id, which begins with the account's age.
 pub(super) const BACKLOG: &str = "SELECT (SELECT count(*) FROM runs WHERE state = 'queued') AS queued, \
@@ -304,9 +303,8 @@ pub const ALL: &[&str] = &[
     SAVE_VERSION,
     SAVE_EFFECTIVE,
     SAVE_INSTALL,
-    ENVIRONMENTS,
-    INTEGRATIONS,
     INSTALLS,
+    INSTALL,
     EFFECTIVE,
     SAVE_SETTING,
     SETTING,
@@ -316,6 +314,7 @@ pub const ALL: &[&str] = &[
     RUNS,
     ACCOUNT_EVENTS,
     EVENTS_SINCE,
+    NOW,
     BACKLOG,
     CAN_WRITE,
     SCHEMA_VERSION,

@@ -3,8 +3,8 @@
 use sqlx::{SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
-use super::super::rows::{self, RowError};
-use super::super::{DefinitionHash, StoreError, StoredDefinitions, StoredIntegration};
+use super::super::rows::{self, RowError, installs};
+use super::super::{DefinitionHash, InstallEntry, StoreError, StoredDefinitions, StoredIntegration};
 use super::{Writer, now};
 use crate::seal::Sealed;
 
@@ -86,23 +86,14 @@ async fn save_integration(db: &mut SqliteConnection, integration: &StoredIntegra
     Ok(1)
 }
 
-pub(super) async fn load(reads: &SqlitePool) -> Result<StoredDefinitions, StoreError> {
-    let environments: Vec<(Uuid, String)> =
-        sqlx::query_as("SELECT id, name FROM environments ORDER BY id").fetch_all(reads).await?;
-    let integrations =
-        sqlx::query("SELECT id, name, label, hash, sealed FROM integrations ORDER BY name").fetch_all(reads).await?;
-    let installs = sqlx::query(
-        "SELECT id, environment_id, integration_id, is_enabled, hash, sealed, effective \
-         FROM environment_integrations ORDER BY id",
-    )
-    .fetch_all(reads)
-    .await?;
-    Ok(StoredDefinitions {
-        environments,
-        integrations: integrations.iter().map(rows::integration).collect::<Result<_, RowError>>()?,
-        installs: installs.iter().map(rows::install).collect::<Result<_, RowError>>()?,
-        effective: Vec::new(),
-    })
+pub(super) async fn installs(reads: &SqlitePool) -> Result<Vec<InstallEntry>, StoreError> {
+    let rows = sqlx::query(concat!(installs!(), " ORDER BY e.id")).fetch_all(reads).await?;
+    Ok(rows.iter().map(rows::install).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn install(reads: &SqlitePool, id: Uuid) -> Result<Option<InstallEntry>, StoreError> {
+    let row = sqlx::query(concat!(installs!(), " WHERE e.id = ?")).bind(id).fetch_optional(reads).await?;
+    Ok(row.as_ref().map(rows::install).transpose()?)
 }
 
 pub(super) async fn effective(reads: &SqlitePool, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {

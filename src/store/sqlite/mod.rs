@@ -27,7 +27,8 @@ use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions, StoredEvent, Unpublished,
+    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
+    StoredEvent, Unpublished,
 };
 use crate::lifecycle::Region;
 use crate::seal::Sealed;
@@ -67,9 +68,21 @@ impl Sqlite {
     /// # Errors
     /// When the file cannot be opened, or holds a schema that this version does not know.
     pub async fn open(file: &Path, tasks: &Tasks) -> Result<Self, StoreError> {
+        Self::start(file, true, tasks).await
+    }
+
+    /// The same for a database that is there: makes none and leaves its schema as it is.
+    ///
+    /// # Errors
+    /// When there is no such file, or it cannot be opened.
+    pub async fn open_existing(file: &Path, tasks: &Tasks) -> Result<Self, StoreError> {
+        Self::start(file, false, tasks).await
+    }
+
+    async fn start(file: &Path, make: bool, tasks: &Tasks) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
+            .create_if_missing(make)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
@@ -78,7 +91,9 @@ impl Sqlite {
         let writer = Arc::new(Writer { options: options.clone(), idle: Mutex::new(None) });
         let mut connection = writer.take().await?;
         check_version(connection.get()).await?;
-        migrate(connection.get()).await?;
+        if make {
+            migrate(connection.get()).await?;
+        }
         connection.keep();
 
         let (group, inbox) = Group::new();
@@ -256,8 +271,12 @@ impl Store for Sqlite {
         definitions::save(&self.writer, &definitions).await
     }
 
-    async fn definitions(&self) -> Result<StoredDefinitions, StoreError> {
-        definitions::load(&self.reads).await
+    async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError> {
+        definitions::installs(&self.reads).await
+    }
+
+    async fn install(&self, id: Uuid) -> Result<Option<InstallEntry>, StoreError> {
+        definitions::install(&self.reads, id).await
     }
 
     async fn effective_definition(&self, hash: DefinitionHash) -> Result<Option<Sealed>, StoreError> {
@@ -299,6 +318,10 @@ impl Store for Sqlite {
 
     async fn events_since(&self, from_ms: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
         reads::events_since(&self.reads, from_ms, limit).await
+    }
+
+    async fn now_ms(&self) -> Result<i64, StoreError> {
+        reads::now_ms(&self.reads).await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

@@ -78,6 +78,10 @@ pub(super) async fn events_since(reads: &SqlitePool, from_ms: i64, limit: u32) -
     Ok(rows.iter().map(rows::event).collect::<Result<_, RowError>>()?)
 }
 
+pub(super) async fn now_ms(reads: &SqlitePool) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(concat!("SELECT ", now!())).fetch_one(reads).await?)
+}
+
 /// Ages are looked for among the first thousand by account id, which begins with the account's age.
 const BACKLOG: &str = concat!(
     "SELECT (SELECT count(*) FROM runs WHERE state = 'queued') AS queued, \

@@ -1,6 +1,8 @@
 //! Definitions and settings.
 
-use tidewaiter::store::{DefinitionHash, IntegrationRef, Store, StoredDefinitions, StoredInstall, StoredIntegration};
+use tidewaiter::store::{
+    DefinitionHash, InstallEntry, IntegrationRef, StoredDefinitions, StoredInstall, StoredIntegration,
+};
 use uuid::Uuid;
 
 use super::databases::Database;
@@ -28,27 +30,12 @@ fn definitions() -> StoredDefinitions {
     }
 }
 
-async fn shown(store: &dyn Store) -> String {
-    let found = store.definitions().await.unwrap();
-    let integrations: Vec<_> = found
-        .integrations
-        .iter()
-        .map(|found| (found.face.clone(), found.hash, found.sealed.as_bytes().to_vec()))
-        .collect();
-    let installs: Vec<_> = found
-        .installs
-        .iter()
-        .map(|found| (found.id, found.integration_id, found.is_enabled, found.effective))
-        .collect();
-    format!("{:?} {integrations:?} {installs:?}", found.environments)
-}
-
 pub async fn applying_twice_changes_nothing_the_second_time(database: &Database) {
     let store = database.open().await;
     assert_eq!(store.save_definitions(definitions()).await.unwrap(), 3);
-    let before = shown(&*store).await;
+    let before = store.installs().await.unwrap();
     assert_eq!(store.save_definitions(definitions()).await.unwrap(), 0);
-    assert_eq!(shown(&*store).await, before);
+    assert_eq!(store.installs().await.unwrap(), before);
     let effective = store.effective_definition(DefinitionHash([3; 32])).await.unwrap();
     assert_eq!(effective, Some(sealed("effective")));
     assert_eq!(store.effective_definition(DefinitionHash([4; 32])).await.unwrap(), None);
@@ -62,13 +49,31 @@ pub async fn a_changed_integration_gets_a_new_version(database: &Database) {
     changed.integrations[0].sealed = sealed("definition 2");
     changed.installs[0].is_enabled = false;
     changed.environments[0].1 = "staging".to_owned();
-    assert_eq!(store.save_definitions(changed.clone()).await.unwrap(), 3);
-    let found = store.definitions().await.unwrap();
-    assert_eq!(found.integrations[0].sealed, sealed("definition 2"));
-    assert!(!found.installs[0].is_enabled);
-    assert_eq!(found.environments, changed.environments);
+    assert_eq!(store.save_definitions(changed).await.unwrap(), 3);
+    assert!(!store.installs().await.unwrap()[0].is_enabled);
     // And back: the old text is a version of its own.
     assert_eq!(store.save_definitions(definitions()).await.unwrap(), 3);
+}
+
+pub async fn an_install_comes_with_its_integrations_face(database: &Database) {
+    let store = database.open().await;
+    let mut new = definitions();
+    let mut second = new.installs[0].clone();
+    second.id = Uuid::from_u128(0x3);
+    second.is_enabled = false;
+    new.installs.insert(0, second);
+    store.save_definitions(new).await.unwrap();
+    let first = InstallEntry {
+        id: INSTALL,
+        environment_id: ENVIRONMENT,
+        integration: IntegrationRef { id: Uuid::from_u128(0x2), name: "crm".to_owned(), label: "The CRM".to_owned() },
+        is_enabled: true,
+        effective: DefinitionHash([3; 32]),
+    };
+    let second = InstallEntry { id: Uuid::from_u128(0x3), is_enabled: false, ..first.clone() };
+    assert_eq!(store.install(second.id).await.unwrap().as_ref(), Some(&second));
+    assert_eq!(store.installs().await.unwrap(), [first, second]);
+    assert_eq!(store.install(Uuid::from_u128(0x4)).await.unwrap(), None);
 }
 
 pub async fn a_setting_keeps_its_first_value(database: &Database) {

@@ -14,7 +14,7 @@ mod outage;
 mod outbox;
 mod postgres_only;
 mod reads;
-mod rows;
+pub mod rows;
 mod takeover;
 
 /// Makes a test of each check for each store.
@@ -105,6 +105,7 @@ on_both! {
     definitions {
         applying_twice_changes_nothing_the_second_time
         a_changed_integration_gets_a_new_version
+        an_install_comes_with_its_integrations_face
         a_setting_keeps_its_first_value
         of_two_processes_with_a_setting_both_get_the_same_value
     }
@@ -114,6 +115,7 @@ on_both! {
         runs_come_latest_first
         events_of_an_account_come_in_order_and_from_a_sequence_on
         events_come_since_a_time
+        the_databases_time_is_that_of_insertions
         the_backlog_is_counted_with_ages
         what_is_not_there_is_none
         a_current_schema_passes_the_check

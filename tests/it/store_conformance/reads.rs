@@ -113,6 +113,15 @@ pub async fn events_come_since_a_time(database: &Database) {
     assert!(store.events_since(last + 1, 10).await.unwrap().is_empty());
 }
 
+pub async fn the_databases_time_is_that_of_insertions(database: &Database) {
+    let store = database.open().await;
+    let before = store.now_ms().await.unwrap();
+    create(&*store, &accept()).await;
+    let after = store.now_ms().await.unwrap();
+    let events = store.events_since(0, 10).await.unwrap();
+    assert!((before..=after).contains(&events[0].inserted_at_ms), "{before} {events:?} {after}");
+}
+
 pub async fn the_backlog_is_counted_with_ages(database: &Database) {
     let store = database.open().await;
     assert_eq!(store.backlog().await.unwrap(), Default::default());
