@@ -68,14 +68,19 @@ fn write_canonical(value: &Value, out: &mut Vec<u8>) {
                 if index > 0 {
                     out.push(b',');
                 }
-                out.extend_from_slice(Value::from(key.as_str()).to_string().as_bytes());
+                write_scalar(key, out);
                 out.push(b':');
                 write_canonical(member, out);
             }
             out.push(b'}');
         }
-        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
+        scalar => write_scalar(scalar, out),
     }
+}
+
+fn write_scalar(scalar: &impl serde::Serialize, out: &mut Vec<u8>) {
+    // Neither a text nor a number fails to be written, nor memory to take it.
+    let _ = serde_json::to_writer(out, scalar);
 }
 
 #[cfg(test)]
