@@ -86,7 +86,7 @@ impl Accounts {
     /// When the store does not answer in time (repeating is safe) or the secrets cannot be sealed.
     pub async fn import(
         &self,
-        request: ImportRequest,
+        mut request: ImportRequest,
         install: &InstallEntry,
         paths: &secrets::SecretPaths,
         message: Message,
@@ -96,7 +96,7 @@ impl Accounts {
         let decision = decide(&Snapshot::Absent, &Trigger::Import)?;
         let (account_id, run_id) = (self.clock.new_id(), self.clock.new_id());
         let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
-        let context = request.context.clone();
+        let context = std::mem::take(&mut request.context);
         let expires_at_ms = token::expires_at_ms(&context);
         let (clear, secret) = secrets::split(context, paths);
         let account = new_account(request, install, account_id, run_id, clear, now_ms);

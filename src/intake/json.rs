@@ -4,7 +4,6 @@
 //! later stage could store.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -76,14 +75,20 @@ pub fn unsafe_number(value: &Value, pointer: &mut String) -> bool {
             pointer.push_str(&index.to_string());
             unsafe_number(item, pointer)
         }),
-        Value::Object(map) => map.iter().any(|(key, item)| {
-            pointer.truncate(at);
-            pointer.push('/');
-            pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-            unsafe_number(item, pointer)
-        }),
+        Value::Object(map) => unsafe_number_in(map, pointer),
         Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
+}
+
+/// Whether an object holds one; the pointer then leads to it.
+pub fn unsafe_number_in(map: &Map<String, Value>, pointer: &mut String) -> bool {
+    let at = pointer.len();
+    map.iter().any(|(key, item)| {
+        pointer.truncate(at);
+        pointer.push('/');
+        pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        unsafe_number(item, pointer)
+    })
 }
 
 fn is_safe(number: &Number) -> bool {
@@ -129,7 +134,7 @@ impl Strict<'_> {
         Ok(text)
     }
 
-    fn key<E: serde::de::Error>(&self, key: &str, seen: &mut HashSet<String>) -> Result<(), E> {
+    fn key<E: serde::de::Error>(&self, key: &str, seen: &Map<String, Value>) -> Result<(), E> {
         let mut state = self.state.borrow_mut();
         state.keys += 1;
         let too_many = state.keys > MAX_KEYS;
@@ -143,7 +148,7 @@ impl Strict<'_> {
         if key.contains('\0') {
             return Err(self.refuse(IntakeCode::BadCharacter, "a key holds NUL (\\u0000), which cannot be stored"));
         }
-        if !seen.insert(key.to_owned()) {
+        if seen.contains_key(key) {
             let shown: String = key.chars().take(64).collect();
             return Err(self.refuse(IntakeCode::DuplicateKey, format!("the key {shown:?} stands twice in one object")));
         }
@@ -197,10 +202,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let inside = self.inside()?;
-        let mut seen = HashSet::new();
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            inside.key(&key, &mut seen)?;
+            inside.key(&key, &object)?;
             let value = map.next_value_seed(inside)?;
             object.insert(key, value);
         }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::json::unsafe_number;
+use super::json::unsafe_number_in;
 use super::{FieldFailure, Refusal};
 use crate::accounts::ImportRequest;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
@@ -130,7 +130,7 @@ pub fn read_body(body: Value) -> Result<ImportRequest, Refusal> {
             if failures.is_empty() =>
         {
             let mut pointer = String::from("/context");
-            if unsafe_number(&Value::Object(context.clone()), &mut pointer) {
+            if unsafe_number_in(&context, &mut pointer) {
                 let message = "a number beyond 2^53 (or -0) would be changed by expressions: send it as text";
                 return Err(Refusal::field(IntakeCode::UnsafeNumber, pointer, message));
             }

@@ -68,13 +68,13 @@ fn write_canonical(value: &Value, out: &mut Vec<u8>) {
                 if index > 0 {
                     out.push(b',');
                 }
-                out.extend_from_slice(Value::from(key.as_str()).to_string().as_bytes());
+                write_scalar(key, out);
                 out.push(b':');
                 write_canonical(member, out);
             }
             out.push(b'}');
         }
-        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
+        scalar => write_scalar(scalar, out),
     }
 }
 
@@ -83,6 +83,11 @@ fn write_canonical(value: &Value, out: &mut Vec<u8>) {
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect()
+}
+
+fn write_scalar(scalar: &impl serde::Serialize, out: &mut Vec<u8>) {
+    // Neither a text nor a number fails to be written, nor memory to take it.
+    let _ = serde_json::to_writer(out, scalar);
 }
 
 #[cfg(test)]
