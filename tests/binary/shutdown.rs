@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidewaiter::app::stub::Faults;
 
-use crate::support::{Place, Provider, Worker, envelope, eventually, oauth};
+use crate::support::{Place, Provider, Request, Worker, envelope, eventually, oauth};
 
 /// Every account has ended, and its published events are gapless and in order, each perhaps more than once.
 #[track_caller]
@@ -142,6 +144,24 @@ fn half_a_request_from_a_slow_client_does_not_hold_up_a_stop() {
         assert!(took.as_secs() < 10, "{took:?} for {half}");
         let _ = slow.read(&mut [0]);
     }
+}
+
+#[test]
+fn a_reader_of_the_events_that_stops_reading_is_told_by_readiness_and_does_not_hold_up_a_stop() {
+    let provider = Provider::start();
+    let place = Place::of(&provider);
+    // Nobody reads this pipe; it takes 64 KiB, and the events of 100 accounts are more.
+    let mut worker = Worker::spawn_onto(&place, Stdio::piped());
+    feed(&place, 100, "good");
+    let unready = Request { method: "GET", path: "/readyz", headers: &[], body: b"" };
+    eventually("readiness says that events are stuck", || {
+        let answer = unready.send(worker.probes).ok()?;
+        (answer.status == 503 && answer.text.contains("events cannot be published")).then_some(())
+    });
+    worker.ask_to_stop();
+    let (status, took) = worker.ended();
+    assert_eq!(status.code(), Some(0), "{}", worker.log());
+    assert!(took < Duration::from_secs(26), "{took:?}");
 }
 
 #[test]

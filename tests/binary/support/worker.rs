@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,11 +34,17 @@ impl Worker {
 
     /// Starts a worker and waits until it listens. What it says is appended to files.
     pub fn spawn(place: &Place) -> Self {
+        let stdout = OpenOptions::new().create(true).append(true).open(place.path("stdout")).unwrap();
+        Self::spawn_onto(place, stdout.into())
+    }
+
+    /// The same with another standard output.
+    pub fn spawn_onto(place: &Place, onto: Stdio) -> Self {
         let (stdout, stderr) = (place.path("stdout"), place.path("stderr"));
         let said_before = fs::metadata(&stderr).map_or(0, |file| file.len()) as usize;
         let append = |path| -> File { OpenOptions::new().create(true).append(true).open(path).unwrap() };
         let mut command = place.command(&["run"]);
-        let mut child = command.stdout(append(&stdout)).stderr(append(&stderr)).spawn().unwrap();
+        let mut child = command.stdout(onto).stderr(append(&stderr)).spawn().unwrap();
         let (api, probes) = eventually("the worker listens", || {
             let said = fs::read_to_string(&stderr).unwrap().split_off(said_before);
             if let Some(status) = child.try_wait().unwrap() {
