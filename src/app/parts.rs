@@ -182,7 +182,11 @@ impl Parts {
         let set = definitions::load(&directories.integrations_dir, &directories.installs_dir)
             .map_err(|error| StartError::BadInput(error.to_string()))?;
         self.accounts.catalog.apply(&set).await.map_err(|error| match error {
-            PlanError::Store(error) => error.into(),
+            PlanError::Store(StoreError::Refused(why)) => StartError::BadInput(format!(
+            "the definitions do not go together with those in the database ({why}): a name stands there under another \
+             id; keep the id of an integration that has a name, or choose another name"
+        )),
+        PlanError::Store(error) => error.into(),
             other => StartError::BadInput(other.to_string()),
         })
     }

@@ -2,8 +2,9 @@
 
 mod tally;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::BufWriter;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -39,7 +40,7 @@ impl Import {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         // Before anything else: a file that is not there is the most common mistake.
         let source = Source::open(&self.file)?;
-        let report = self.report.as_deref().map(create).transpose()?;
+        let report = self.report.as_deref().map(|path| create(path, &source)).transpose()?;
         let settings = globals.load()?.settings;
         with_store(globals, Need::Awaited, async |settings, store, metrics| {
             let parts = app::open_parts(&settings, store, None, metrics).await?;
@@ -49,10 +50,14 @@ impl Import {
             let mut tally = Tally::new(globals.output().is_json(), report, source.bytes);
             let lines = receive_lines(&parts.intake, source.reader(), |outcome| tally.count(outcome)).await;
             tally.progress.finish_and_clear();
-            tally.lines = lines.map_err(|error| CliError::unavailable(error.to_string()))?;
-            Ok(tally)
+            tally.lines = lines.as_ref().copied().unwrap_or_else(|_| tally.told());
+            Ok((tally, lines.map_err(|error| CliError::unavailable(error.to_string()))))
         })
-        .and_then(|tally| tally.finish(&mut globals.output(), &settings))
+        .and_then(|(tally, ended)| {
+            // What was done before an error is told all the same.
+            let exit = tally.finish(&mut globals.output(), &settings)?;
+            ended.map(|_| exit)
+        })
     }
 }
 
@@ -84,7 +89,16 @@ impl Source {
     }
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, CliError> {
+/// Makes the report's file anew, unless it is the one that is read.
+fn create(path: &Path, source: &Source) -> Result<BufWriter<File>, CliError> {
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let read = source.file.as_ref().and_then(|file| file.metadata().ok()).map(identity);
+    if read.is_some() && std::fs::metadata(path).ok().map(identity) == read {
+        return Err(CliError::bad_input(format!(
+            "{} is the file that is read: the report would empty it",
+            path.display()
+        )));
+    }
     File::create(path)
         .map(BufWriter::new)
         .map_err(|error| CliError::bad_input(format!("{} cannot be written: {error}", path.display())))

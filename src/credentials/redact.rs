@@ -179,6 +179,18 @@ impl Redactor {
         (self.text(key), if hidden { Value::from(REDACTED) } else { self.value(member) })
     }
 
+    /// Whether a member of this name and value would be hidden, or anything in it, by its name alone.
+    #[must_use]
+    pub fn hides(&self, name: &str, value: &Value) -> bool {
+        match value {
+            Value::Null | Value::Bool(_) => false,
+            _ if self.is_secret_name(name) => true,
+            Value::Object(members) => members.iter().any(|(name, value)| self.hides(name, value)),
+            Value::Array(items) => items.iter().any(|item| self.hides("", item)),
+            Value::Number(_) | Value::String(_) => false,
+        }
+    }
+
     /// Whether a member or header of this name is hidden whatever its value.
     #[must_use]
     pub fn is_secret_name(&self, name: &str) -> bool {

@@ -3,7 +3,7 @@
 //! A context is split when it is written and merged when it is used. The clear part is what events, the API and the
 //! command line may show; the secret part is sealed. A secret place is known by its name; and a key that holds the value
 //! of a secret, because a definition or a producer copied it there, is a secret place as well: it works as before, and
-//! nobody is shown it.
+//! nobody is shown it. So is a key whose name, or the name of anything in it, is that of a secret in another spelling.
 
 use std::fmt;
 
@@ -97,10 +97,11 @@ pub fn split(mut context: Map<String, Value>, paths: &SecretPaths) -> (Map<Strin
     (take_copies(context, &mut secret, paths), secret)
 }
 
-/// Moves keys that hold a secret's value into the secret part; what is left.
+/// Moves keys that hold a secret, by its value or by the name of something in them, into the secret part; what is left.
 fn take_copies(clear: Map<String, Value>, secret: &mut Map<String, Value>, paths: &SecretPaths) -> Map<String, Value> {
     let redactor = Redactor::new(secret, &paths.values, paths);
-    let (copies, clear): (Map<_, _>, _) = clear.into_iter().partition(|(_, value)| redactor.finds(value));
+    let (copies, clear): (Map<_, _>, _) =
+        clear.into_iter().partition(|(key, value)| redactor.finds(value) || redactor.hides(key, value));
     for (key, value) in copies {
         match (secret.get_mut(&key), value) {
             (Some(Value::Object(there)), Value::Object(members)) => there.extend(members),
@@ -171,6 +172,18 @@ mod tests {
             {"name": "oauth", "type": "password"},
         ]}});
         SecretPaths::of(Some(&CredentialPlan::compile(AuthenticationMethod::ApiKey, &entry).unwrap()))
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name_in_any_spelling_and_at_any_depth() {
+        let context = json!({
+            "apiKey": "k-1", "site": { "url": "https://a", "login": [{ "Password": "p-1" }] }, "plan": "l", "token": null,
+            "flags": { "password": false },
+        });
+        let paths = SecretPaths::of(None);
+        let (clear, secret) = split(context.as_object().cloned().unwrap(), &paths);
+        assert_eq!(Value::Object(clear.clone()), json!({ "plan": "l", "flags": { "password": false } }));
+        assert_eq!(Value::Object(merge(clear, secret)), context);
     }
 
     #[test]

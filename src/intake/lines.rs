@@ -54,18 +54,29 @@ where
     let mut under_way = FuturesOrdered::new();
     let mut number = 0;
     let mut open = true;
+    let mut failed = None;
     while open || !under_way.is_empty() {
         tokio::select! {
             biased;
             finished = under_way.next(), if !under_way.is_empty() => {
-                if let Some(finished) = finished {
-                    done(finished?);
+                match finished {
+                    Some(Ok(outcome)) => done(outcome),
+                    Some(Err(error)) => {
+                        // No more are begun; those that are under way are told all the same.
+                        open = false;
+                        failed.get_or_insert(error);
+                    }
+                    None => {}
                 }
             }
             read = lines.next(), if open && under_way.len() < UNDER_WAY => {
-                match read.map_err(|error| LinesError::Read(number, error))? {
-                    None => open = false,
-                    Some(bytes) => {
+                match read {
+                    Err(error) => {
+                        open = false;
+                        failed.get_or_insert(LinesError::Read(number, error));
+                    }
+                    Ok(None) => open = false,
+                    Ok(Some(bytes)) => {
                         number += 1;
                         if !bytes.iter().all(u8::is_ascii_whitespace) {
                             under_way.push_back(receive_one(intake, number, bytes));
@@ -75,7 +86,10 @@ where
             }
         }
     }
-    Ok(number)
+    match failed {
+        None => Ok(number),
+        Some(error) => Err(error),
+    }
 }
 
 async fn receive_one(intake: &Intake, line: u64, bytes: Vec<u8>) -> Result<LineOutcome, LinesError> {

@@ -113,11 +113,24 @@ impl Intake {
     }
 
     async fn accept(&self, read: Read) -> Result<Disposition, ImportError> {
-        let Read { mut request, message, timestamp_ms } = read;
-        let Some(install) = self.accounts.catalog.install(request.install).await? else {
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else {
             let message = "no install has this id";
             return Ok(refuse(IntakeCode::UnknownInstall, "/environment_integration_id", message));
         };
+        let (id, fingerprint) = (read.message.id.clone(), read.message.fingerprint);
+        let disposition = self.accept_for(&install, read).await?;
+        // What came before is a duplicate, whatever has become of its install since.
+        if let (Disposition::Refused(_), Some(id)) = (&disposition, id)
+            && let Some((account, known)) = self.accounts.store.message(install.environment_id, &id).await?
+            && known == fingerprint
+        {
+            return Ok(Disposition::Duplicate(account));
+        }
+        Ok(disposition)
+    }
+
+    async fn accept_for(&self, install: &InstallEntry, read: Read) -> Result<Disposition, ImportError> {
+        let Read { mut request, message, timestamp_ms } = read;
         if !install.is_enabled {
             let message = "this install is not enabled";
             return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
@@ -136,7 +149,7 @@ impl Intake {
             Ok(paths) => paths,
             Err(refusal) => return Ok(Disposition::Refused(refusal)),
         };
-        self.import(request, &install, &paths, message).await
+        self.import(request, install, &paths, message).await
     }
 
     /// Checks and completes the context by the install's definition.

@@ -81,6 +81,15 @@ impl EventSink for NdjsonSink {
     }
 }
 
+/// Gives the file's lock back however the write ends.
+struct Unlock<'a>(&'a std::fs::File);
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 fn write(file: Option<&std::fs::File>, lines: &[u8]) -> std::io::Result<()> {
     match file {
         None => {
@@ -89,6 +98,10 @@ fn write(file: Option<&std::fs::File>, lines: &[u8]) -> std::io::Result<()> {
             out.flush()
         }
         Some(mut file) => {
+            // Against other processes that append: a writer that is killed loses the lock with its life, and no other
+            // write can stand between the look at the last line and ours.
+            file.lock()?;
+            let _unlocked = Unlock(file);
             end_torn_line(file)?;
             // One write of the whole batch: the kernel appends it as one piece. Only a full disk cuts it.
             let written = file.write(lines)?;

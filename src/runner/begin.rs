@@ -13,6 +13,7 @@ use crate::credentials::{Redactor, grant, secrets, secrets::SecretPaths};
 use crate::definitions::Plan;
 use crate::lifecycle::{Ending, Failure, ReasonCode};
 use crate::reconnect::Reconnect;
+use crate::store::Run;
 
 pub(super) async fn perform(
     runner: &Runner,
@@ -143,13 +144,24 @@ async fn plan_of(runner: &Runner, held: &Held) -> Result<Arc<Plan>, PlanProblem>
 }
 
 pub(super) fn too_late(runner: &Runner) -> Failure {
-    let minutes = runner.budgets.run.as_secs() / 60;
-    let message = format!("the run did not end within {minutes} minutes of its first claim");
+    let seconds = runner.budgets.run.as_secs();
+    let message = format!("the run did not end within {seconds} s of its first claim");
     Failure::permanent(ReasonCode::DeadlineExceeded, message)
 }
 
+/// Ends a run whose time is up and that cannot be performed here: that needs neither its secrets nor its progress. False
+/// when it could not be ended either.
+pub(super) async fn end_unperformed(runner: &Runner, run: Run) -> bool {
+    let store = &runner.accounts.store;
+    let (account, credential) = (store.account(run.account).await, store.credential(run.account).await);
+    let (Ok(Some(account)), Ok(Some(credential))) = (account, credential) else { return false };
+    let ending = Ending::DeadlineExceeded(run.from_phase);
+    let held = Held { run, account, credential };
+    matches!(end_without_stepper(runner, held, ending, too_late(runner)).await, Stop::Over)
+}
+
 /// Ends a run that has no plan, or no time: nothing of it was performed here.
-pub(super) async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, failure: Failure) -> Stop {
+async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, failure: Failure) -> Stop {
     let phase = held.run.from_phase;
     let ended = Ended {
         ending,

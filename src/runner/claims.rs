@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Runner, drive};
 use crate::accounts::Started;
 use crate::reconnect::Reconnect;
+use crate::store::StoreError;
 
 /// The most runs of one claim.
 const BATCH: usize = 64;
@@ -84,7 +85,11 @@ pub(super) async fn run(runner: Runner, mut registered: watch::Receiver<bool>) {
             }
             Err(error) => {
                 drop(slots);
-                tracing::debug!(%error, "no runs can be claimed");
+                if let StoreError::Unavailable(_) = error {
+                    tracing::debug!(%error, "no runs can be claimed");
+                } else {
+                    tracing::error!(%error, "no runs can be claimed; trying again");
+                }
                 runner.lane.set_backlog(true);
                 let _ = tokio::time::timeout(pauses.pause(), stop.cancelled()).await;
             }

@@ -11,14 +11,13 @@ use futures_util::FutureExt as _;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::begin::{end_without_stepper, perform, too_late};
+use super::begin::{end_unperformed, perform};
 use super::{Runner, refresh};
 use crate::accounts::{AdvanceError, Held, Slot, Started};
 use crate::actions::{Input, Output, Stepper, Tick};
 use crate::credentials::{Redactor, secrets::SecretPaths};
 use crate::definitions::Plan;
-use crate::lifecycle::Ending;
-use crate::store::{Commit, Committed, Patience, RunChange};
+use crate::store::{Commit, Committed, Patience, Run, RunChange};
 use crate::upstream::{Request, Response, SendError};
 
 /// Waits up to this long keep their slot; longer ones are handed to the store, which costs two writes.
@@ -50,13 +49,17 @@ pub(super) async fn run(runner: Runner, started: Started) {
     let Started { claimed, context, slot } = started;
     let held = Held { run: claimed.run, account: claimed.account, credential: claimed.credential };
     let (run, fence, account) = (held.run.id, held.run.fence, held.account.id);
+    let bare = Run {
+        progress: None,
+        correlation_id: held.run.correlation_id.clone(),
+        id: run,
+        account,
+        fence,
+        cause: held.run.cause,
+        from_phase: held.run.from_phase,
+        definition: held.run.definition,
+    };
     let begun = Begun { elapsed: Duration::from_millis(claimed.elapsed_ms.max(0) as u64), at: Instant::now() };
-    if begun.left(runner.budgets.run).is_zero() {
-        // Looked at before anything that might fail in the same way each time.
-        let phase = held.run.from_phase;
-        end_without_stepper(&runner, held, Ending::DeadlineExceeded(phase), too_late(&runner)).await;
-        return;
-    }
     let driven = AssertUnwindSafe(perform(&runner, held, context, begun, slot)).catch_unwind().await;
     let give_back = match driven {
         Ok(Stop::Over | Stop::GiveBack) => false,
@@ -66,6 +69,9 @@ pub(super) async fn run(runner: Runner, started: Started) {
             true
         }
     };
+    if give_back && begun.left(runner.budgets.run).is_zero() && end_unperformed(&runner, bare).await {
+        return;
+    }
     if give_back {
         // A pause, so that a run that fails at once each time does not spin until its deadline.
         let _ = tokio::time::timeout(Duration::from_secs(5), runner.tasks.stop().cancelled()).await;

@@ -112,6 +112,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The value under `key`, which becomes `value` if there is none.
     async fn setting(&self, key: &str, value: Sealed) -> Result<Sealed, StoreError>;
 
+    /// What the message with this id made in the environment: its account and the fingerprint of its body.
+    async fn message(&self, environment: Uuid, id: &str) -> Result<Option<(Uuid, [u8; 32])>, StoreError>;
+
     /// One account, deleted ones included.
     async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError>;
 

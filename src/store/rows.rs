@@ -206,6 +206,17 @@ pub(super) fn run_view(row: &impl Columns) -> Row<RunView> {
     })
 }
 
+/// Says that a claimed run cannot be performed by this version. The others of its claim go on; it is requeued with the
+/// next takeover, for a version that can read it.
+pub(super) fn tell_unreadable(run: Uuid, error: &RowError) {
+    tracing::error!(run.id = %run, %error, "a run cannot be read by this version; it is left to one that can");
+}
+
+/// What a message made: its account and its body's fingerprint.
+pub(super) fn message(row: &impl Columns) -> Row<(Uuid, [u8; 32])> {
+    Ok((must(row.id("account_id")?, "account_id")?, hash(row, "fingerprint")?.0))
+}
+
 pub(super) fn unpublished(row: &impl Columns) -> Row<Unpublished> {
     Ok(Unpublished {
         account: must(row.id("account_id")?, "account_id")?,

@@ -191,4 +191,32 @@ fn an_import_leaves_the_definitions_of_a_database_that_has_some_alone() {
     assert_eq!(tally(&place.import(&[oauth("a", "t-1")]).ended(0)), (1, 1, 0, 0));
     place.run(&["definitions", "apply"]).ended(0);
     assert_eq!(tally(&place.import(&[oauth("b", "t-2")]).ended(1)), (1, 0, 0, 1));
+    // What came before the install was disabled is still known.
+    assert_eq!(tally(&place.import(&[oauth("a", "t-1")]).ended(0)), (1, 0, 1, 0));
+}
+
+#[test]
+fn a_report_is_not_written_over_the_file_that_is_read() {
+    let place = Place::offline();
+    let line = oauth("a", "t-1").to_string();
+    let file = place.scratch.write("in", &line);
+    let link = place.path("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for report in [&file, &link] {
+        let arguments = ["import", file.to_str().unwrap(), "--report", report.to_str().unwrap()];
+        let said = place.run(&arguments).ended(2).stderr;
+        assert!(said.contains("the file that is read"), "{said}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), line);
+    }
+}
+
+#[test]
+fn a_name_that_stands_under_another_id_in_the_database_is_bad_input() {
+    let place = Place::offline();
+    place.run(&["definitions", "apply"]).ended(0);
+    let file = place.path("integrations/harbour.json");
+    let other = fs::read_to_string(&file).unwrap().replace("4a4de828", "4a4de829");
+    fs::write(&file, other).unwrap();
+    let said = place.run(&["definitions", "apply"]).ended(2).stderr;
+    assert!(said.contains("name"), "{said}");
 }

@@ -101,6 +101,11 @@ impl Tally {
         }
     }
 
+    /// The lines that were answered.
+    pub(super) const fn told(&self) -> u64 {
+        self.accepted + self.duplicates + self.refused
+    }
+
     /// Tells the summary; the exit code follows from it.
     pub(super) fn finish(self, output: &mut Output, settings: &Settings) -> Result<Exit, CliError> {
         if output.is_json() {

@@ -159,6 +159,7 @@ fn answers_are_sorted_by_who_can_do_something_about_them() {
     let away = ("transient", Some((Class::Transient, ReasonCode::UpstreamUnavailable)));
     let limited = ("transient", Some((Class::Transient, ReasonCode::RateLimited)));
     let rubbish = ("transient", Some((Class::Transient, ReasonCode::BadResponse)));
+    let lost = ("unknown", Some((Class::Transient, ReasonCode::BadResponse)));
     for (status, body, expected) in [
         (200, r#"{"access_token": "new"}"#, ("renewed", None)),
         (201, r#"{"access_token": "new", "expires_in": "x"}"#, ("renewed", None)),
@@ -183,15 +184,16 @@ fn answers_are_sorted_by_who_can_do_something_about_them() {
         (400, r#"{"error": "server_error"}"#, away),
         (429, "", limited),
         (400, r#"{"error": "slow_down"}"#, limited),
-        (200, "", rubbish),
-        (200, "<html>", rubbish),
-        (200, "[]", rubbish),
+        (200, "", lost),
+        (200, "<html>", lost),
+        (200, "[]", lost),
+        (200, r#"{"access_token":"new-acc"#, lost),
         (200, r#"{"access_token": ""}"#, rubbish),
         (200, r#"{"access_token": 5}"#, rubbish),
         (200, r#"{"access_token": "a\nb"}"#, rubbish),
         (200, r#"{"error": "something else"}"#, rubbish),
-        (204, "", rubbish),
-        (200, "\u{0}\u{1}", rubbish),
+        (204, "", lost),
+        (200, "\u{0}\u{1}", lost),
     ] {
         assert_eq!(kind(&answered(status, body)), expected, "{status} {body}");
     }

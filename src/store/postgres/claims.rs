@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::handed::Handed;
 use super::super::rows::{self, Columns as _, RowError};
-use super::super::{Account, Claimed, Claims, Credential, Run, Standing, StoreError};
+use super::super::{Claimed, Claims, Run, Standing, StoreError};
 use super::line::{Line, Taken};
 use super::sql;
 use crate::lifecycle::Region;
@@ -39,7 +39,12 @@ pub(super) async fn claim(
             }
             let rows = sqlx::query(sql::CLAIM).bind(worker).bind(&regions).bind(wanted).fetch_all(taken.get()).await?;
             let enough = rows.len() as i64 == wanted || regions.len() == 1;
-            claimed.extend(rows.iter().map(read).collect::<Result<Vec<_>, RowError>>()?);
+            for row in &rows {
+                match read(row) {
+                    Ok(run) => claimed.push(run),
+                    Err(error) => rows::tell_unreadable(row.id("run_id")?.unwrap_or_default(), &error),
+                }
+            }
             if enough || rows.is_empty() {
                 break;
             }
@@ -67,18 +72,20 @@ async fn with_accounts(taken: &mut Taken<'_>, mut claimed: Vec<Row>) -> Result<V
     claimed.sort_by_key(|(fair_key, ..)| *fair_key);
     let accounts: Vec<Uuid> = claimed.iter().map(|(.., run)| run.account).collect();
     let rows = sqlx::query(sql::CLAIMED_ACCOUNTS).bind(accounts).fetch_all(taken.get()).await?;
-    let read = |row| -> Result<_, RowError> {
-        let account = rows::account(row)?;
-        Ok((account.id, (account, rows::credential(row)?)))
-    };
-    let mut accounts: HashMap<Uuid, (Account, Credential)> = rows.iter().map(read).collect::<Result<_, _>>()?;
-    let join = |(_, elapsed_ms, run): Row| {
-        let (account, credential) = accounts
-            .remove(&run.account)
-            .ok_or_else(|| StoreError::Schema(format!("the run {} has no account or no secrets", run.id)))?;
-        Ok(Claimed { run, account, credential, elapsed_ms })
-    };
-    claimed.into_iter().map(join).collect()
+    let mut accounts = HashMap::new();
+    for row in &rows {
+        let Some(id) = row.id("account_id")? else { continue };
+        accounts.insert(id, rows::account(row).and_then(|account| Ok((account, rows::credential(row)?))));
+    }
+    let mut runs = Vec::with_capacity(claimed.len());
+    for (_, elapsed_ms, run) in claimed {
+        match accounts.remove(&run.account) {
+            Some(Ok((account, credential))) => runs.push(Claimed { run, account, credential, elapsed_ms }),
+            Some(Err(error)) => rows::tell_unreadable(run.id, &error),
+            None => rows::tell_unreadable(run.id, &RowError::Empty("account_id")),
+        }
+    }
+    Ok(runs)
 }
 
 pub(super) async fn heartbeat(line: &Line, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError> {

@@ -176,6 +176,10 @@ impl Store for Postgres {
         within(definitions::setting(&self.rest, key, &value)).await
     }
 
+    async fn message(&self, environment: Uuid, id: &str) -> Result<Option<(Uuid, [u8; 32])>, StoreError> {
+        within(reads::message(&self.reads, environment, id)).await
+    }
+
     async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         within(reads::account(&self.reads, id)).await
     }

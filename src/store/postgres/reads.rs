@@ -76,3 +76,14 @@ pub(super) async fn backlog(reads: &Lines) -> Result<Backlog, StoreError> {
     taken.keep();
     Ok(rows::backlog(&row)?)
 }
+
+pub(super) async fn message(
+    lines: &Lines,
+    environment: Uuid,
+    id: &str,
+) -> Result<Option<(Uuid, [u8; 32])>, StoreError> {
+    let mut taken = lines.take().await?;
+    let row = sqlx::query(sql::MESSAGE).bind(environment).bind(id).fetch_optional(taken.get()).await?;
+    taken.keep();
+    Ok(row.as_ref().map(rows::message).transpose()?)
+}

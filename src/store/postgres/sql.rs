@@ -233,6 +233,9 @@ pub(super) const SAVE_SETTING: &str = "INSERT INTO settings (key, sealed) VALUES
 
 pub(super) const SETTING: &str = "SELECT sealed FROM settings WHERE key = $1";
 
+pub(super) const MESSAGE: &str =
+    "SELECT account_id, fingerprint FROM runs WHERE environment_id = $1 AND message_id = $2";
+
 pub(super) const ACCOUNT: &str = concat!("SELECT ", account_columns!(), " FROM accounts a WHERE a.id = $1");
 
 /// The beginning of a list whose conditions depend on its filter.
@@ -308,6 +311,7 @@ pub const ALL: &[&str] = &[
     EFFECTIVE,
     SAVE_SETTING,
     SETTING,
+    MESSAGE,
     ACCOUNT,
     ACCOUNTS,
     CREDENTIAL,

@@ -52,7 +52,11 @@ pub(super) async fn claim(
             .fetch_all(taken.get())
             .await?;
         for id in claimed {
-            runs.push(read(taken.get(), id).await?);
+            match read(taken.get(), id).await {
+                Ok(run) => runs.push(run),
+                Err(RowError::Sqlx(error)) => return Err(error.into()),
+                Err(error) => rows::tell_unreadable(id, &error),
+            }
         }
         // Before the commit: nothing may fail between it and the answer.
         next_due_ms = sqlx::query_scalar(NEXT_DUE).fetch_one(taken.get()).await?;
@@ -133,7 +137,8 @@ pub(super) async fn take_over(
     let mut taken = writer.begin().await?;
     let held = handed.with(held);
     let now: i64 = sqlx::query_scalar(concat!("SELECT ", now!())).fetch_one(taken.get()).await?;
-    let oldest = now - dead_after.as_millis() as i64;
+    // No time at all means that everybody else is known to be dead, whatever a clock that was set back says.
+    let oldest = if dead_after.is_zero() { i64::MAX } else { now - dead_after.as_millis() as i64 };
     let owned: Vec<(Uuid, Uuid)> = sqlx::query_as(OWNED).bind(worker).bind(oldest).fetch_all(taken.get()).await?;
     let mut requeued = 0;
     for (run, owner) in owned {

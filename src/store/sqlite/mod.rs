@@ -291,6 +291,10 @@ impl Store for Sqlite {
         definitions::setting(&self.writer, key, &value).await
     }
 
+    async fn message(&self, environment: Uuid, id: &str) -> Result<Option<(Uuid, [u8; 32])>, StoreError> {
+        reads::message(&self.reads, environment, id).await
+    }
+
     async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         reads::account(&self.reads, id).await
     }

@@ -105,3 +105,16 @@ pub(super) async fn backlog(reads: &SqlitePool) -> Result<Backlog, StoreError> {
     let row = sqlx::query(BACKLOG).fetch_one(reads).await?;
     Ok(rows::backlog(&row)?)
 }
+
+pub(super) async fn message(
+    reads: &SqlitePool,
+    environment: Uuid,
+    id: &str,
+) -> Result<Option<(Uuid, [u8; 32])>, StoreError> {
+    let row = sqlx::query("SELECT account_id, fingerprint FROM runs WHERE environment_id = ? AND message_id = ?")
+        .bind(environment)
+        .bind(id)
+        .fetch_optional(reads)
+        .await?;
+    Ok(row.as_ref().map(rows::message).transpose()?)
+}
