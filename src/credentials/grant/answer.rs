@@ -43,7 +43,9 @@ fn answered(plan: &RefreshPlan, response: &Response, redactor: &Redactor) -> Gra
     let refused = |word: &str| word == "invalid_grant" || plan.refusal_errors.iter().any(|known| known == word);
     match (word, response.status) {
         // A success that cannot be read at all, cut off say: the provider may have used the old token.
-        (None, 200..=299) if body.is_empty() => GrantOutcome::Unknown(failure(Class::Transient, ReasonCode::BadResponse)),
+        (None, 200..=299) if body.is_empty() => {
+            GrantOutcome::Unknown(failure(Class::Transient, ReasonCode::BadResponse))
+        }
         (Some(word), _) if refused(word) => {
             GrantOutcome::Refused(failure(Class::Unauthorized, ReasonCode::CredentialRefused))
         }
