@@ -112,3 +112,25 @@ fn a_provider_that_is_not_there_ends_as_unavailable() {
     let worker = place.worker();
     ended(&worker.import(&oauth("a", "good")), "post_install_error", &json!("upstream_unavailable"));
 }
+
+#[test]
+fn a_run_whose_time_ends_while_it_waits_keeps_what_happened_before() {
+    let provider = Provider::start();
+    // The pause after the first failure is far longer than the run's time, so the run rests in the store until then.
+    let settings = [
+        "retry.base_ms = 600000",
+        "retry.cap_ms = 900000",
+        "limits.request_timeout_ms = 1000",
+        "limits.connect_timeout_ms = 500",
+        "limits.phase_budget_ms = 2000",
+        "limits.max_wait_ms = 3000",
+        "limits.run_deadline_ms = 3000",
+    ];
+    let place = Place::with(&provider, &settings);
+    let worker = place.worker();
+    let account = worker.import(&oauth("late", "flaky9-late"));
+    ended(&account, "post_install_error", &json!("deadline_exceeded"));
+    let attempt = &account["last_action_result"]["post_install"]["steps"][0];
+    assert_eq!((&attempt["status"], &attempt["http_status"]), (&json!("error"), &json!(503)), "{account}");
+    worker.stop();
+}
