@@ -195,16 +195,6 @@ impl Stub {
     }
 }
 
-/// Serves a stub at `address` until the process ends.
-///
-/// # Errors
-/// When the address cannot be listened on.
-pub async fn run_forever(address: SocketAddr) -> io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
-    tracing::info!(address = %listener.local_addr()?, "stub provider listening");
-    serve(listener, Arc::new(Shared::default())).await
-}
-
 async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
     let stop = shared.stop.clone();
     let router = Router::new()

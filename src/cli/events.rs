@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::store::{Need, with_store};
@@ -51,15 +52,18 @@ impl TailArgs {
             (false, Some(since)) => Tail::from(Arc::clone(&store), since.as_millisecond()),
             (false, None) => Tail::from_now(Arc::clone(&store)).await?,
         };
+        let mut changes = store.changes();
         loop {
+            // What changes from here on is looked at again.
+            changes.borrow_and_update();
             match tail.next().await {
                 Ok(events) if events.is_empty() && self.no_follow => return Ok(Exit::Done),
-                Ok(events) if events.is_empty() => rest(&store).await,
+                Ok(events) if events.is_empty() => rest(&mut changes).await,
                 Ok(events) => self.print(&mut output, &events)?,
                 Err(error) if self.no_follow => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%error, "events cannot be read; trying again");
-                    rest(&store).await;
+                    rest(&mut changes).await;
                 }
             }
         }
@@ -98,6 +102,6 @@ pub(super) fn sentence(event: &StoredEvent) -> String {
     )
 }
 
-async fn rest(store: &Arc<dyn Store>) {
-    let _ = tokio::time::timeout(Duration::from_secs(1), store.changed()).await;
+async fn rest(changes: &mut watch::Receiver<u64>) {
+    let _ = tokio::time::timeout(Duration::from_secs(1), changes.changed()).await;
 }

@@ -13,6 +13,7 @@ use super::error::CompileError;
 use super::model::{Install, Integration};
 use super::node::Node;
 use super::{DefinitionHash, IntegrationRef};
+use crate::seal::canonical_json;
 
 /// What a run works with.
 #[derive(Clone, PartialEq)]
@@ -71,7 +72,6 @@ impl Effective {
             "environment_variables": self.environment_variables,
             "secret_environment_variables": self.secret_environment_variables,
         }))
-        .into_bytes()
     }
 
     /// Reads what [`Effective::to_bytes`] wrote.
@@ -117,14 +117,6 @@ fn overlay(base: &mut Map<String, Value>, over: &Map<String, Value>) {
             }
         }
     }
-}
-
-/// Compact JSON with sorted keys: equal documents give equal bytes, whatever order their authors chose.
-#[must_use]
-pub fn canonical_json(value: &Value) -> String {
-    let mut sorted = value.clone();
-    sorted.sort_all_objects();
-    sorted.to_string()
 }
 
 #[cfg(test)]

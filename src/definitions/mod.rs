@@ -23,7 +23,7 @@ mod target;
 mod tests;
 
 pub use credential::CredentialPlan;
-pub use effective::{Effective, canonical_json};
+pub use effective::Effective;
 pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};

@@ -49,6 +49,7 @@ pub(super) async fn run(runner: Runner, started: Started) {
     let Started { claimed, context, slot } = started;
     let held = Held { run: claimed.run, account: claimed.account, credential: claimed.credential };
     let (run, fence, account) = (held.run.id, held.run.fence, held.account.id);
+    // What ends the run when nothing else can be done with it.
     let bare = Run {
         progress: None,
         correlation_id: held.run.correlation_id.clone(),

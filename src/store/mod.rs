@@ -152,11 +152,6 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// each change that comes after it last looked, so nothing is missed between looking and waiting.
     fn changes(&self) -> watch::Receiver<u64>;
 
-    /// Waits for the next of [`changes`](Store::changes), counted from this call on.
-    async fn changed(&self) {
-        let _ = self.changes().changed().await;
-    }
-
     /// Stops the store's tasks after what is in flight.
     async fn close(&self);
 }

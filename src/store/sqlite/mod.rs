@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -31,8 +32,12 @@ use super::{
     StoredEvent, Unpublished,
 };
 use crate::lifecycle::Region;
+use crate::reconnect::Reconnect;
 use crate::seal::Sealed;
 use crate::tasks::Tasks;
+
+/// How long to wait for another process's write.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// The first version without the WAL-reset race (sqlite.org/wal.html#walresetbug).
 const OLDEST: i64 = 3_051_003;
@@ -85,7 +90,7 @@ impl Sqlite {
             .create_if_missing(make)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
+            .busy_timeout(BUSY)
             .foreign_keys(true)
             .disable_statement_logging();
         let writer = Arc::new(Writer { options: options.clone(), idle: Mutex::new(None) });
@@ -115,13 +120,28 @@ struct Writer {
     idle: Mutex<Option<SqliteConnection>>,
 }
 
+/// Connects. While another process makes the file, SQLite refuses at once to go over to WAL, whatever the busy timeout
+/// says, so that is tried again for as long.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let since = Instant::now();
+    let mut pauses = Reconnect::default();
+    loop {
+        match options.connect().await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("5") && since.elapsed() < BUSY => {
+                tokio::time::sleep(pauses.pause()).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
 impl Writer {
     /// Waits for its turn and takes the connection out, which closes it unless it is [kept](Taken::keep).
     async fn take(&self) -> Result<Taken<'_>, sqlx::Error> {
         let mut idle = self.idle.lock().await;
         let connection = match idle.take() {
             Some(connection) => connection,
-            None => self.options.connect().await?,
+            None => connect(&self.options).await?,
         };
         Ok(Taken { connection, idle })
     }
