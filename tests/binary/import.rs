@@ -220,14 +220,3 @@ fn a_name_that_stands_under_another_id_in_the_database_is_bad_input() {
     let said = place.run(&["definitions", "apply"]).ended(2).stderr;
     assert!(said.contains("name"), "{said}");
 }
-
-#[test]
-fn verbs_that_make_the_same_database_at_once_wait_for_each_other() {
-    for _ in 0..5 {
-        let place = Place::offline();
-        let started: Vec<_> = (0..6).map(|_| place.command(&["migrate"]).spawn().unwrap()).collect();
-        for child in started {
-            assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
-        }
-    }
-}

@@ -13,4 +13,5 @@
 
 mod api;
 mod debug;
+mod sqlite_start;
 mod store_conformance;
