@@ -24,7 +24,7 @@ impl Server {
 
     fn ask(&self, what: &str) -> String {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services");
-        let said = Command::new(script).arg(what).arg(&self.0).output().unwrap();
+        let said = Command::new(script).arg(what).arg(&self.0).arg("pg").output().unwrap();
         assert!(said.status.success(), "{what}: {}", String::from_utf8_lossy(&said.stderr));
         String::from_utf8(said.stdout).unwrap()
     }

@@ -96,7 +96,7 @@ pub struct Services {
 impl Services {
     fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
-        command.arg(verb).arg(&self.state);
+        command.arg(verb).arg(&self.state).arg("pg");
         command
     }
 

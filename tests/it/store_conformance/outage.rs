@@ -28,7 +28,7 @@ impl Own {
 
     fn ask(&self, what: &str) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
-        let said = Command::new(script).arg(what).arg(&self.0).output().expect("scripts/services runs");
+        let said = Command::new(script).arg(what).arg(&self.0).arg("pg").output().expect("scripts/services runs");
         assert!(said.status.success(), "{what}: {}", String::from_utf8_lossy(&said.stderr));
         String::from_utf8(said.stdout).unwrap()
     }
