@@ -18,6 +18,8 @@ mod postgres;
 mod providers;
 mod reading;
 mod secrets;
+#[path = "../support/mod.rs"]
+mod shared;
 mod shutdown;
 mod start;
 mod support;
