@@ -205,7 +205,7 @@ impl Worker {
             store: Arc::clone(&self.store),
             sink,
             worker: self.lane.worker,
-            committed: Arc::clone(&self.parts.accounts.committed),
+            outlet: self.parts.accounts.outlet.clone(),
             metrics: metrics.clone(),
             healthy: relay_health,
         };

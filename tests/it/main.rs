@@ -13,5 +13,6 @@
 
 mod api;
 mod debug;
+mod relay;
 mod sqlite_start;
 mod store_conformance;

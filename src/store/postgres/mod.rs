@@ -27,8 +27,8 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
-    StoredEvent, Unpublished,
+    Enqueued, InstallEntry, Patience, Quarantined, RelayPass, Relayed, RunView, Standing, Store, StoreError,
+    StoredDefinitions, StoredEvent,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::lifecycle::Region;
@@ -128,10 +128,6 @@ impl Store for Postgres {
         within(claims::heartbeat(&self.beats, worker, regions)).await
     }
 
-    async fn standing(&self, worker: Uuid) -> Result<Standing, StoreError> {
-        within(claims::standing(&self.relay, worker)).await
-    }
-
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
         within(claims::take_over(&self.claims, &self.handed, worker, dead_after, held)).await
     }
@@ -140,12 +136,8 @@ impl Store for Postgres {
         within(claims::retire(&self.claims, worker)).await
     }
 
-    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
-        within(outbox::unpublished(&self.relay, shards, limit)).await
-    }
-
-    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
-        within(outbox::published(&self.relay, events)).await
+    async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError> {
+        within(outbox::relay_pass(&self.relay, pass)).await
     }
 
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {
