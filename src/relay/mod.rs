@@ -8,6 +8,7 @@
 //! What this process commits is told to its relay and sent from memory; what others commit, and what was left by a
 //! crash, is found in the outbox.
 
+mod exchange;
 mod ledger;
 mod ndjson;
 mod pace;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use exchange::ExchangeSink;
 pub use ndjson::NdjsonSink;
 pub use tail::{Tail, resume_times};
 
@@ -61,6 +63,11 @@ pub trait EventSink: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When the event may not be safe. It is sent again.
     async fn publish(&self, event: &Unpublished) -> Result<Sent, SinkError>;
+
+    /// Why nothing can be published right now, if the sink knows before anything is tried.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Events are kept in the database only, for the API and `events tail`.

@@ -253,6 +253,10 @@ impl Running {
     }
 
     fn tell_health(&self) {
+        if let Some(why) = self.relay.sink.trouble() {
+            self.unwell(&why);
+            return;
+        }
         let well = !self.pace.database_is_away() && !self.pace.sink_is_away() && !self.ledger.any_resting();
         if well && self.relay.healthy.send_if_modified(|healthy| !std::mem::replace(healthy, true)) {
             tracing::info!("events are published again");
@@ -262,6 +266,10 @@ impl Running {
     /// Counts a failure, and tells of the first one.
     fn failed(&self, why: &str) {
         self.relay.metrics.event_publish_failures.inc();
+        self.unwell(why);
+    }
+
+    fn unwell(&self, why: &str) {
         if self.relay.healthy.send_replace(false) {
             tracing::warn!(error = why, "events cannot be published; they are kept and tried again");
         }
