@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::line::{Line, Lines, Server, within};
+use self::listen::News;
 use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
@@ -53,6 +54,7 @@ pub struct Postgres {
     rest: Line,
     reads: Lines,
     changes: watch::Sender<u64>,
+    news: Arc<News>,
     handed: Handed,
     closing: CancellationToken,
 }
@@ -64,18 +66,21 @@ impl Postgres {
     /// When the URL is not a PostgreSQL URL.
     pub fn connect(url: &str, tasks: &Tasks) -> Result<Self, StoreError> {
         let server = Arc::new(Server::new(url)?);
-        let own = SystemClock::default().new_id().simple().to_string();
+        let news = Arc::new(News::new(SystemClock::default().new_id().simple().to_string()));
         // Closing the store is what stops its tasks.
         let closing = tasks.stop();
         let flush = |name| {
             let (group, inbox) = Group::new();
-            let flusher = writes::Flusher { line: Line::hot(&server), own: own.clone() };
+            let flusher = writes::Flusher { line: Line::hot(&server), news: Arc::clone(&news) };
             tasks.spawn(name, super::group::run(inbox, flusher, closing.clone(), name));
             group
         };
         let (accepts, commits) = (flush("store.accept"), flush("store.commit"));
         let changes = watch::Sender::new(0);
-        tasks.spawn("store.listen", listen::run(Arc::clone(&server), own, changes.clone(), closing.clone()));
+        tasks.spawn(
+            "store.listen",
+            listen::run(Arc::clone(&server), Arc::clone(&news), changes.clone(), closing.clone()),
+        );
         Ok(Self {
             accepts,
             commits,
@@ -85,6 +90,7 @@ impl Postgres {
             rest: Line::cool(&server),
             reads: Lines::new(&server, READERS),
             changes,
+            news,
             handed: Handed::default(),
             closing,
             server,
@@ -137,7 +143,9 @@ impl Store for Postgres {
     }
 
     async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError> {
-        within(outbox::relay_pass(&self.relay, pass)).await
+        let relayed = within(outbox::relay_pass(&self.relay, pass)).await?;
+        self.news.set_alone(relayed.standing.live == 1);
+        Ok(relayed)
     }
 
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {

@@ -39,7 +39,7 @@ pub(super) const ACCEPT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     SELECT account, event, event_type, envelope, now_ms() FROM new), \
     new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT shard, account, event FROM new) \
     SELECT ARRAY(SELECT id FROM made) AS made, \
-    CASE WHEN EXISTS (SELECT 1 FROM made) THEN pg_notify('tidewaiter', $35)::text END AS told";
+    CASE WHEN $35::text IS NOT NULL AND EXISTS (SELECT 1 FROM made) THEN pg_notify('tidewaiter', $35)::text END AS told";
 
 /// The runs that stood in the way of an [`ACCEPT`]: by id (an earlier try of the same write) or by message.
 pub(super) const FIND_MESSAGES: &str = "SELECT i.run AS asked, r.id, r.account_id, r.fingerprint \
@@ -86,7 +86,8 @@ pub(super) const COMMIT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) \
     SELECT shard, account, event FROM done WHERE expected_sequence IS NOT NULL) \
     SELECT ARRAY(SELECT run FROM done) AS done, \
-    CASE WHEN EXISTS (SELECT 1 FROM done WHERE expected_sequence IS NOT NULL OR change = 'release') \
+    CASE WHEN $26::text IS NOT NULL \
+    AND EXISTS (SELECT 1 FROM done WHERE expected_sequence IS NOT NULL OR change = 'release') \
     THEN pg_notify('tidewaiter', $26)::text END AS told";
 
 /// How things stand for commits that were not written.
