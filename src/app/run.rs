@@ -157,10 +157,14 @@ impl Worker {
         metrics: Metrics,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, StartError> {
-        let Outfit { lock, api, probes, sink, upstream } = outfit;
+        let Outfit { lock, api, probes, sink, publisher, upstream } = outfit;
         let (problem, database) = watch::channel(Some("not asked yet".to_owned()));
         let (relay_health, relay) = watch::channel(true);
         let door = Door::default();
+        if let Some(publisher) = publisher {
+            // Outlasts the relay, which publishes to the last.
+            stages.store.spawn("publisher", publisher.run(stages.store.stop()));
+        }
         if let Some(listener) = probes {
             let probes = Probes { database, relay, door: door.clone(), metrics: metrics.clone() };
             stages.upkeep.spawn("probes", api::serve(listener, api::probes_router(probes), stages.upkeep.stop()));
@@ -205,7 +209,7 @@ impl Worker {
             store: Arc::clone(&self.store),
             sink,
             worker: self.lane.worker,
-            committed: Arc::clone(&self.parts.accounts.committed),
+            outlet: self.parts.accounts.outlet.clone(),
             metrics: metrics.clone(),
             healthy: relay_health,
         };
