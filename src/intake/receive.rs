@@ -29,6 +29,12 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// What the producer wants to see again, where the channel carries it beside the body.
     pub correlation_id: Option<String>,
+    /// When the producer made it, milliseconds since the epoch, where the channel carries it beside the body.
+    pub timestamp_ms: Option<i64>,
+    /// The producer's trace context, valid, where the channel carries it beside the body.
+    pub traceparent: Option<String>,
+    /// The region that a body without one is for: that of the queue it came by.
+    pub region: Option<Region>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -38,7 +44,7 @@ impl std::fmt::Debug for Delivery {
             .field("bytes", &self.bytes.len())
             .field("message_id", &self.message_id)
             .field("correlation_id", &self.correlation_id)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,15 +84,15 @@ impl Intake {
     ///
     /// # Errors
     /// When the database does not answer in time or the secrets cannot be sealed. Repeating is safe.
-    pub async fn receive(&self, channel: Channel, delivery: Delivery) -> Result<Disposition, ImportError> {
-        let disposition = match self.read(channel, &delivery) {
+    pub async fn receive(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
+        let disposition = match self.read(channel, delivery) {
             Ok(read) => self.accept(read).await?,
             Err(refusal) => Disposition::Refused(refusal),
         };
         if let Disposition::Refused(refusal) = &disposition
             && channel != Channel::Http
         {
-            self.quarantine(channel, &delivery, refusal).await?;
+            self.quarantine(channel, delivery, refusal).await?;
         }
         self.accounts.metrics.count_intake(channel.as_str(), counted(channel, &disposition));
         Ok(disposition)
@@ -97,18 +103,24 @@ impl Intake {
         let envelope = if channel == Channel::File {
             read_line(value)?
         } else {
-            let (message_id, correlation_id) = (delivery.message_id.clone(), delivery.correlation_id.clone());
-            Envelope { message_id, correlation_id, timestamp_ms: None, body: value }
+            Envelope {
+                message_id: delivery.message_id.clone(),
+                correlation_id: delivery.correlation_id.clone(),
+                timestamp_ms: delivery.timestamp_ms,
+                traceparent: delivery.traceparent.clone(),
+                body: value,
+            }
         };
         let fingerprint = self.fingerprint.of(&envelope.body);
         // Without an id a body is its own id, but for HTTP, where no key means that every request is meant.
         let id = envelope.message_id.or_else(|| (channel != Channel::Http).then(|| hex(&fingerprint)));
-        let request = read_body(envelope.body)?;
+        let request = read_body(envelope.body, delivery.region.unwrap_or(Region::Wnam))?;
         if !self.regions.contains(&request.region) {
             let message = format!("this process does not serve region `{}`", request.region);
             return Err(Refusal::field(IntakeCode::WrongRegion, "/region", message));
         }
-        let message = Message { channel, id, fingerprint, correlation_id: envelope.correlation_id };
+        let (correlation_id, traceparent) = (envelope.correlation_id, envelope.traceparent);
+        let message = Message { channel, id, fingerprint, correlation_id, traceparent };
         Ok(Read { request, message, timestamp_ms: envelope.timestamp_ms })
     }
 
@@ -212,6 +224,7 @@ impl Intake {
             detail: refusal.message.clone(),
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
+            properties: None,
             at_ms: self.accounts.clock.now_ms(),
         };
         self.accounts.store.quarantine(refused).await?;

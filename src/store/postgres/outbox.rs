@@ -6,6 +6,7 @@ use super::super::rows::{self, RowError};
 use super::super::{Quarantined, StoreError, Unpublished, shard_of};
 use super::line::Line;
 use super::sql;
+use crate::seal::Sealed;
 
 pub(super) async fn unpublished(line: &Line, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
     let shards: Vec<i16> = shards.iter().map(|shard| i16::from(*shard)).collect();
@@ -39,6 +40,7 @@ pub(super) async fn quarantine(line: &Line, refused: &Quarantined) -> Result<(),
         .bind(refused.body.as_bytes())
         .bind(refused.body_bytes)
         .bind(refused.at_ms)
+        .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;
     taken.keep();

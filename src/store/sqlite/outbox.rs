@@ -7,6 +7,7 @@ use super::super::rows;
 use super::super::{Quarantined, StoreError, Unpublished, shard_of};
 use super::Writer;
 use super::bulk::Bulk;
+use crate::seal::Sealed;
 
 /// Per shard the accounts in order of their ids, each with its lowest sequence. No shard waits behind another, and each
 /// is read up to twice the rows that are asked for in all, so that a long outbox is not read whole at every pass.
@@ -43,7 +44,8 @@ pub(super) async fn published(writer: &Writer, events: &[(Uuid, i64)]) -> Result
 }
 
 const QUARANTINE: &str = "INSERT INTO quarantine (id, channel, message_id, fingerprint, reason, detail, sealed, \
-    body_bytes, state, arrivals, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9) \
+    body_bytes, state, arrivals, first_at, last_at, properties) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9, ?10) \
     ON CONFLICT (channel, message_id, fingerprint, reason) \
     DO UPDATE SET arrivals = arrivals + 1, last_at = excluded.last_at";
 
@@ -59,6 +61,7 @@ pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result
         .bind(refused.body.as_bytes())
         .bind(refused.body_bytes)
         .bind(refused.at_ms)
+        .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;
     taken.keep();
