@@ -5,51 +5,20 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 
 use crate::accounts::ImportError;
-use crate::intake::{FieldFailure, Refusal};
-use crate::lifecycle::{IntakeCode, WhoActs};
+use crate::intake::{FieldFailure, PROBLEM_JSON, ProblemDocument, Refusal};
+use crate::lifecycle::WhoActs;
 use crate::store::StoreError;
 
 /// An answer that is an error.
 #[derive(Debug)]
-pub struct Problem(Box<Body>);
-
-#[derive(Debug, Serialize)]
-struct Body {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    detail: String,
-    #[serde(rename = "statusCode")]
-    status_code: u16,
-    error: &'static str,
-    message: String,
-    reason_code: String,
-    who_acts: WhoActs,
-    retryable: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    failures: Vec<FieldFailure>,
-}
+pub struct Problem(Box<ProblemDocument>);
 
 impl Problem {
     fn new(status: StatusCode, code: &str, who_acts: WhoActs, retryable: bool, detail: impl Into<String>) -> Self {
-        let (title, detail) = (status.canonical_reason().unwrap_or("Error"), detail.into());
-        Self(Box::new(Body {
-            kind: format!("urn:tidewaiter:problem:{code}"),
-            title,
-            status: status.as_u16(),
-            detail: detail.clone(),
-            status_code: status.as_u16(),
-            error: title,
-            message: detail,
-            reason_code: code.to_owned(),
-            who_acts,
-            retryable,
-            failures: Vec::new(),
-        }))
+        let status = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
+        Self(Box::new(ProblemDocument::new(status, code, who_acts, retryable, detail.into())))
     }
 
     /// A query, path or header that cannot be used.
@@ -106,15 +75,7 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal.code {
-            IntakeCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            IntakeCode::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        let code = refusal.code;
-        let mut problem = Self::new(status, code.as_str(), code.who_acts(), code.retryable(), refusal.message);
-        problem.0.failures = refusal.failures;
-        problem
+        Self(Box::new(refusal.into()))
     }
 }
 
@@ -174,7 +135,7 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -7,11 +7,13 @@
 pub mod json;
 mod lines;
 pub mod message;
+mod problem;
 mod receive;
 mod traceparent;
 
 pub use lines::{LineOutcome, LinesError, receive_lines};
 pub use message::{Envelope, read_body, read_line};
+pub use problem::{PROBLEM_JSON, ProblemDocument};
 pub use receive::{Delivery, Disposition, Intake};
 pub use traceparent::traceparent;
 
