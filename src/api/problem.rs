@@ -1,8 +1,5 @@
 //! Errors as `application/problem+json` (RFC 9457), with the fields that clients of the model API look for.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -10,6 +7,7 @@ use crate::accounts::ImportError;
 use crate::intake::{FieldFailure, PROBLEM_JSON, ProblemDocument, Refusal};
 use crate::lifecycle::WhoActs;
 use crate::store::StoreError;
+use crate::telemetry::Seldom;
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -79,18 +77,12 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// When an error that no caller can mend was last told: a flood of requests is not a flood of lines.
-static LAST_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
-
-/// Between two lines about such errors.
-const SELDOM: Duration = Duration::from_mins(1);
+/// A flood of requests is not a flood of lines.
+static TOLD: Seldom = Seldom::new();
 
 /// Tells the operator, seldom; the caller would only be shown what is inside.
 fn tell_seldom(error: &dyn std::fmt::Display, what: &'static str) {
-    let now = Instant::now();
-    let mut last = LAST_TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.is_none_or(|last| now.duration_since(last) >= SELDOM) {
-        *last = Some(now);
+    if TOLD.is_due() {
         tracing::error!(%error, "{what}; this is told at most once a minute");
     } else {
         tracing::debug!(%error, "{what}");
@@ -147,7 +139,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
+use super::properties::Beside;
 use super::{Refusal, json};
 use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
@@ -35,6 +36,8 @@ pub struct Delivery {
     pub traceparent: Option<String>,
     /// The region that a body without one is for: that of the queue it came by.
     pub region: Option<Region>,
+    /// What came beside the body and is kept with it when it is refused.
+    pub beside: Option<Beside>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -89,6 +92,47 @@ impl Intake {
             Ok(read) => self.accept(read).await?,
             Err(refusal) => Disposition::Refused(refusal),
         };
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Refuses a delivery whatever its body says.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn refuse(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        self.end(channel, delivery, Disposition::Refused(refusal)).await
+    }
+
+    /// Refuses a delivery that came back from somewhere else, unless it was accepted before that: then nothing is to be
+    /// repaired.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn bury(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        let disposition = match self.known(channel, delivery).await? {
+            Some(account) => Disposition::Duplicate(account),
+            None => Disposition::Refused(refusal),
+        };
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Keeps what was refused, and counts.
+    async fn end(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        disposition: Disposition,
+    ) -> Result<Disposition, ImportError> {
         if let Disposition::Refused(refusal) = &disposition
             && channel != Channel::Http
         {
@@ -96,6 +140,20 @@ impl Intake {
         }
         self.accounts.metrics.count_intake(channel.as_str(), counted(channel, &disposition));
         Ok(disposition)
+    }
+
+    /// The account that this very message made before.
+    async fn known(&self, channel: Channel, delivery: &Delivery) -> Result<Option<Uuid>, ImportError> {
+        let Ok(read) = self.read(channel, delivery) else { return Ok(None) };
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else { return Ok(None) };
+        let Some(id) = &read.message.id else { return Ok(None) };
+        self.made_by(install.environment_id, id, read.message.fingerprint).await
+    }
+
+    /// The account that a message made before, unless its body was another one.
+    async fn made_by(&self, environment: Uuid, id: &str, fingerprint: [u8; 32]) -> Result<Option<Uuid>, ImportError> {
+        let found = self.accounts.store.message(environment, id).await?;
+        Ok(found.filter(|(_, known)| *known == fingerprint).map(|(account, _)| account))
     }
 
     fn read(&self, channel: Channel, delivery: &Delivery) -> Result<Read, Refusal> {
@@ -133,8 +191,7 @@ impl Intake {
         let disposition = self.accept_for(&install, read).await?;
         // What came before is a duplicate, whatever has become of its install since.
         if let (Disposition::Refused(_), Some(id)) = (&disposition, id)
-            && let Some((account, known)) = self.accounts.store.message(install.environment_id, &id).await?
-            && known == fingerprint
+            && let Some(account) = self.made_by(install.environment_id, &id, fingerprint).await?
         {
             return Ok(Disposition::Duplicate(account));
         }
@@ -215,6 +272,8 @@ impl Intake {
         } else {
             &delivery.bytes[..]
         };
+        let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
+        let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
             id,
             channel,
@@ -224,7 +283,7 @@ impl Intake {
             detail: refusal.message.clone(),
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
-            properties: None,
+            properties: beside.transpose()?,
             at_ms: self.accounts.clock.now_ms(),
         };
         self.accounts.store.quarantine(refused).await?;
