@@ -21,6 +21,7 @@ pub mod store;
 
 pub mod definitions;
 
+pub mod broker;
 pub mod expression;
 pub mod upstream;
 

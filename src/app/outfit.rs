@@ -70,6 +70,9 @@ fn open_sink(settings: &Settings) -> Result<Arc<dyn EventSink>, StartError> {
     Ok(match &settings.events.sink {
         Sink::Stdout => Arc::new(NdjsonSink::stdout()),
         Sink::None => Arc::new(NoSink),
+        Sink::Broker => {
+            return Err(StartError::BadInput("events cannot be published to the broker yet: set `events.sink`".into()));
+        }
         Sink::File(path) => Arc::new(NdjsonSink::file(path).map_err(|error| {
             StartError::BadInput(format!("`events.file` {} cannot be appended to: {error}", path.display()))
         })?),
