@@ -49,7 +49,7 @@ fn a_message_becomes_an_account_whose_events_continue_its_trace_and_its_sender_i
     let properties = with_id("m-1")
         .with_correlation_id("c-1".into())
         .with_reply_to("answers".into())
-        .with_kind("integrated_account.import.v1".into())
+        .with_type("integrated_account.import.v1".into())
         .with_content_type("application/json".into())
         .with_headers(headers);
     mq.send(EU, properties.clone(), oauth("acme", "good").to_string());
@@ -73,7 +73,10 @@ fn a_message_becomes_an_account_whose_events_continue_its_trace_and_its_sender_i
     assert_eq!(again["status"], "active");
     mq.send(EU, properties, oauth("acme", "other").to_string());
     let (kind, _, problem) = mq.reply("answers");
-    assert_eq!((kind.as_str(), &problem["reason_code"]), ("integrated_account.import.refused", &json!("idempotency_conflict")));
+    assert_eq!(
+        (kind.as_str(), &problem["reason_code"]),
+        ("integrated_account.import.refused", &json!("idempotency_conflict"))
+    );
     assert_eq!((&problem["status"], &problem["who_acts"]), (&json!(422), &json!("producer")));
     assert_eq!((accepted(&worker), duplicates(&worker)), (1.0, 1.0));
     mq.emptied(EU);
@@ -116,7 +119,11 @@ fn what_cannot_be_accepted_is_kept_with_its_reason_and_never_delivered_again() {
         (plain(), good().to_string().replace("acme", "a\\u0000b").into_bytes(), "bad_character"),
         (plain(), elsewhere.to_string().into_bytes(), "wrong_region"),
         (plain(), unknown.to_string().into_bytes(), "unknown_install"),
-        (plain().with_kind("integrated_account.import.v9".into()), good().to_string().into_bytes(), "unsupported_version"),
+        (
+            plain().with_type("integrated_account.import.v9".into()),
+            good().to_string().into_bytes(),
+            "unsupported_version",
+        ),
         (plain().with_content_type("text/xml".into()), good().to_string().into_bytes(), "invalid"),
     ];
     for (properties, body, code) in cases {

@@ -12,7 +12,11 @@ fn lines_are_checked_published_and_accepted_by_a_worker_and_the_same_file_import
     let text = format!("{}\n{}\n{{\n[]\n", envelope("m-1", &oauth("a", "good-1")), oauth("b", "good-2"));
     for time in 0..2 {
         let told = place.import_bytes(text.as_bytes()).ended(1).json();
-        assert_eq!((&told["lines"], &told["published"], &told["accepted"]), (&json!(4), &json!(2), &json!(0)), "{time}");
+        assert_eq!(
+            (&told["lines"], &told["published"], &told["accepted"]),
+            (&json!(4), &json!(2), &json!(0)),
+            "{time}"
+        );
         assert_eq!((&told["refused"][0]["line"], &told["refused"][0]["code"]), (&json!(3), &json!("malformed")));
         assert_eq!(told["refused"][1]["line"], 4);
     }

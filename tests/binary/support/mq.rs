@@ -59,7 +59,8 @@ impl Mq {
     #[track_caller]
     pub fn reply(&self, queue: &str) -> (String, String, Value) {
         let message = self.next(queue);
-        let text = |text: &Option<lapin::types::ShortString>| text.as_ref().map(ToString::to_string).unwrap_or_default();
+        let text =
+            |text: &Option<lapin::types::ShortString>| text.as_ref().map(ToString::to_string).unwrap_or_default();
         let properties = &message.properties;
         let body = serde_json::from_slice(&message.data).unwrap();
         (text(properties.kind()), text(properties.correlation_id()), body)
