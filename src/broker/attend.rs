@@ -90,11 +90,11 @@ impl Attendant {
             self.outage.closed();
         }
         let opened = stop.run_until_cancelled(self.subscription.open.wait_for(|open| *open)).await;
-        match opened {
+        match opened.map(|opened| opened.is_ok()) {
             None => false,
-            Some(Ok(_)) => !stop.is_cancelled(),
+            Some(true) => !stop.is_cancelled(),
             // Nobody can open it any more.
-            Some(Err(_)) => {
+            Some(false) => {
                 stop.cancelled().await;
                 false
             }

@@ -207,9 +207,10 @@ impl Live {
 }
 
 async fn given_up(lost: &mut watch::Receiver<Option<String>>) -> String {
-    match lost.wait_for(Option::is_some).await {
-        Ok(why) => why.clone().unwrap_or_default(),
-        Err(_) => std::future::pending().await,
+    let why = lost.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+    match why {
+        Some(why) => why,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod api;
+mod broker;
+mod broker_import;
+mod broker_outage;
 mod configuration;
 mod demo;
 mod eval;
