@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Accounts, Spacing, Started, VaultError};
-use crate::credentials::{secrets, token};
+use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
     AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection, Snapshot, Status, Transition, Trigger, decide,
@@ -98,7 +98,7 @@ impl Accounts {
         let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
         let context = std::mem::take(&mut request.context);
         let expires_at_ms = token::expires_at_ms(&context);
-        let (clear, secret) = secrets::split(context, paths);
+        let (clear, secret) = secrets::split(context, paths, &mut Redactor::new(&Map::new(), &[], paths));
         let account = new_account(request, install, account_id, run_id, clear, now_ms);
         let sealed = self.vault.seal_secrets(account.environment_id, account_id, 1, &secret)?;
         let credential = Credential { sealed, version: 1, expires_at_ms, refresh_intent: None };

@@ -1,6 +1,8 @@
 //! What of a stepper survives a crash. It holds secrets (answers, context writes, rendered requests): the runner seals it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::trace::{Trace, present};
+use crate::expression::Shared;
 use crate::lifecycle::Phase;
 use crate::upstream::Request;
 
@@ -23,11 +26,11 @@ pub struct Progress {
     pub(super) active_ms: u64,
     /// What this run wrote to the account's context.
     pub(super) writes: Map<String, Value>,
-    /// The `steps` of the phase's scope.
-    pub(super) steps: Map<String, Value>,
+    /// What the phase's steps resulted in, by their number.
+    pub(super) steps: BTreeMap<usize, Shared>,
     /// The last result; absent is *undefined*, which is not null.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(super) previous: Option<Value>,
+    pub(super) previous: Option<Arc<Value>>,
     /// A request whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) intent: Option<Intent>,
@@ -71,7 +74,7 @@ impl Progress {
             step: StepProgress::default(),
             active_ms: 0,
             writes: Map::new(),
-            steps: Map::new(),
+            steps: BTreeMap::new(),
             previous: None,
             intent: None,
             trace: Trace::default(),
@@ -93,7 +96,7 @@ impl Progress {
         self.index = 0;
         self.step = StepProgress::default();
         self.active_ms = 0;
-        self.steps = Map::new();
+        self.steps = BTreeMap::new();
         self.previous = None;
     }
 

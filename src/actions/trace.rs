@@ -1,6 +1,7 @@
 //! What an operator sees of a run: one entry an attempt, bounded, failures kept before successes.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ pub(super) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) http_status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(super) result: Option<Value>,
+    pub(super) result: Option<Arc<Value>>,
     /// What a failure meant for the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) class: Option<Class>,
@@ -70,9 +71,9 @@ impl Trace {
 }
 
 /// A result that is too large is left out whole: a secret in a piece of it could not be told by its path any more.
-fn capped(result: Value) -> Value {
+fn capped(result: Arc<Value>) -> Arc<Value> {
     let bytes = json_bytes(&result);
-    if bytes > MAX_RESULT_BYTES { json!({ "omitted_bytes": bytes }) } else { result }
+    if bytes > MAX_RESULT_BYTES { Arc::new(json!({ "omitted_bytes": bytes })) } else { result }
 }
 
 /// How long a value is as JSON.
@@ -91,8 +92,8 @@ fn json_bytes(value: &Value) -> usize {
 }
 
 /// Reads a value that is there, null included: by itself an `Option` would take null for absent.
-pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Value>>, D::Error> {
+    Value::deserialize(deserializer).map(Arc::new).map(Some)
 }
 
 #[cfg(test)]
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn a_large_result_is_left_out_whole() {
         let mut trace = Trace::default();
-        let result = Some(Value::String("x".repeat(MAX_RESULT_BYTES)));
+        let result = Some(Arc::new(Value::String("x".repeat(MAX_RESULT_BYTES))));
         trace.push(Entry { result, ..entry(0, Mark::Success) });
         assert_eq!(trace.to_value()[0]["result"], json!({ "omitted_bytes": MAX_RESULT_BYTES + 2 }));
     }

@@ -6,9 +6,11 @@
 //! A secret shorter than six bytes is only hidden by name, for it would take ordinary words out of every text. A part
 //! of a secret is not recognised, so redact a text before it is cut.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -28,7 +30,11 @@ const TAIL: usize = 2048;
 /// The length of the beginnings by which secrets are found, in bytes.
 const HEAD: usize = 4;
 
-/// Names whose values are never shown, lower case, letters and digits only.
+/// The names that are secret in every integration, in their plain form.
+static EVERYWHERE: LazyLock<HashSet<Vec<u8>>> =
+    LazyLock::new(|| NAMES.into_iter().chain(secrets::ALWAYS).map(|name| plain(name).collect()).collect());
+
+/// Names whose values are never shown, beside those of a context's secret places.
 const NAMES: [&str; 11] = [
     "apikey",
     "authorization",
@@ -50,12 +56,12 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub struct Redactor {
     /// The forms of the secrets by their first bytes, longest first.
     forms: HashMap<[u8; HEAD], Vec<Box<[u8]>>>,
-    /// Which bytes begin a form: most do not, and need no look at the map.
-    begins: [bool; 256],
+    /// Which beginnings there are: most bytes of a text begin no form, and need no look at the map.
+    heads: Heads,
     /// The secrets whose forms are known: a run learns most of its secrets twice.
     learned: HashSet<Box<str>>,
-    /// Names of members, lower case, letters and digits only.
-    names: HashSet<String>,
+    /// Names of members beside those that are secret everywhere, in their plain form.
+    names: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for Redactor {
@@ -68,9 +74,9 @@ impl Redactor {
     /// A redactor for the secret part of a context, the definition's own secrets and what is secret by its place.
     #[must_use]
     pub fn new(secret: &Map<String, Value>, definition_secrets: &[String], paths: &SecretPaths) -> Self {
-        let names = NAMES.iter().map(|name| (*name).to_owned()).chain(paths.keys().iter().map(|key| plain(key)));
+        let names = paths.own().map(|name| plain(name).collect()).collect();
         let (forms, learned) = (HashMap::new(), HashSet::new());
-        let mut redactor = Self { forms, begins: [false; 256], learned, names: names.collect() };
+        let mut redactor = Self { forms, heads: Heads::default(), learned, names };
         redactor.learn(secret);
         for value in definition_secrets {
             redactor.learn_value(value);
@@ -93,9 +99,7 @@ impl Redactor {
         }
         for form in forms_of(secret) {
             let Some(head) = form.first_chunk::<HEAD>() else { continue };
-            if let Some(begins) = self.begins.get_mut(usize::from(head[0])) {
-                *begins = true;
-            }
+            self.heads.insert(*head);
             let known = self.forms.entry(*head).or_default();
             if !known.contains(&form) {
                 known.push(form);
@@ -104,30 +108,35 @@ impl Redactor {
         }
     }
 
-    /// `text` with every secret replaced.
+    /// `text` with every secret replaced; borrowed where it holds none.
     #[must_use]
-    pub fn text(&self, text: &str) -> String {
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let bytes = text.as_bytes();
         let mut out = String::new();
-        let (mut kept, mut at, mut end) = (0, 0, 0);
-        while let Some(rest) = bytes.get(at..) {
-            let Some(head) = rest.first_chunk::<HEAD>() else { break };
-            let begins = self.begins.get(usize::from(head[0])).copied().unwrap_or(false);
-            let forms = begins.then(|| self.forms.get(head)).flatten();
-            let found = forms.and_then(|forms| forms.iter().find(|form| rest.starts_with(form)));
-            if let Some(form) = found {
-                if at >= end {
-                    out.push_str(text.get(kept..at).unwrap_or_default());
-                    out.push_str(REDACTED);
-                }
-                // Secrets may overlap; what any of them covers goes.
-                end = end.max(at + form.len());
-                kept = end;
+        let (mut kept, mut end) = (0, 0);
+        for (at, head) in bytes.array_windows::<HEAD>().enumerate() {
+            let Some(form) = self.form_at(*head, &bytes[at..]) else { continue };
+            if at >= end {
+                out.push_str(text.get(kept..at).unwrap_or_default());
+                out.push_str(REDACTED);
             }
-            at += 1;
+            // Secrets may overlap; what any of them covers goes.
+            end = end.max(at + form.len());
+            kept = end;
+        }
+        if kept == 0 {
+            return Cow::Borrowed(text);
         }
         out.push_str(text.get(kept..).unwrap_or_default());
-        out
+        Cow::Owned(out)
+    }
+
+    /// The longest form that `rest`, which begins with `head`, begins with.
+    fn form_at(&self, head: [u8; HEAD], rest: &[u8]) -> Option<&[u8]> {
+        if !self.heads.may_hold(head) {
+            return None;
+        }
+        self.forms.get(&head)?.iter().find(|form| rest.starts_with(form)).map(AsRef::as_ref)
     }
 
     /// The beginning of `text` without secrets, at most `most` bytes on one line.
@@ -136,7 +145,7 @@ impl Redactor {
     /// is left out.
     #[must_use]
     pub fn excerpt(&self, text: &str, most: usize, whole: bool) -> String {
-        let mut clean = self.text(text);
+        let mut clean = self.text(text).into_owned();
         if !whole {
             clean.truncate(clean.floor_char_boundary(clean.len().saturating_sub(TAIL)));
         }
@@ -149,14 +158,13 @@ impl Redactor {
     #[must_use]
     pub fn value(&self, value: Value) -> Value {
         match value {
-            Value::String(text) => Value::String(self.text(&text)),
-            Value::Number(number) => {
-                let text = number.to_string();
-                let shown = self.text(&text);
-                if shown == text { Value::Number(number) } else { Value::String(shown) }
-            }
+            Value::String(text) => Value::String(self.owned(text)),
+            Value::Number(number) => match self.text(&number.to_string()) {
+                Cow::Borrowed(_) => Value::Number(number),
+                Cow::Owned(shown) => Value::String(shown),
+            },
             Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
-            Value::Object(members) => members.into_iter().map(|(key, member)| self.member(&key, member)).collect(),
+            Value::Object(members) => members.into_iter().map(|(key, member)| self.member(key, member)).collect(),
             plain @ (Value::Null | Value::Bool(_)) => plain,
         }
     }
@@ -164,7 +172,7 @@ impl Redactor {
     /// Whether a text, number or key of the document holds a secret, wherever it stands. Names do not count.
     #[must_use]
     pub fn finds(&self, value: &Value) -> bool {
-        let shown = |text: &str| self.text(text) != text;
+        let shown = |text: &str| matches!(self.text(text), Cow::Owned(_));
         match value {
             Value::String(text) => shown(text),
             Value::Number(number) => shown(&number.to_string()),
@@ -174,9 +182,16 @@ impl Redactor {
         }
     }
 
-    fn member(&self, key: &str, member: Value) -> (String, Value) {
-        let hidden = !member.is_null() && self.is_secret_name(key);
-        (self.text(key), if hidden { Value::from(REDACTED) } else { self.value(member) })
+    fn member(&self, key: String, member: Value) -> (String, Value) {
+        let hidden = !member.is_null() && self.is_secret_name(&key);
+        (self.owned(key), if hidden { Value::from(REDACTED) } else { self.value(member) })
+    }
+
+    fn owned(&self, text: String) -> String {
+        match self.text(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(shown) => shown,
+        }
     }
 
     /// Whether a member of this name and value would be hidden, or anything in it, by its name alone.
@@ -194,45 +209,90 @@ impl Redactor {
     /// Whether a member or header of this name is hidden whatever its value.
     #[must_use]
     pub fn is_secret_name(&self, name: &str) -> bool {
-        self.names.contains(&plain(name))
+        let plain: Vec<u8> = plain(name).collect();
+        EVERYWHERE.contains(&plain) || self.names.contains(&plain)
     }
 }
 
 /// A name as it is compared: `X-Api-Key`, `x_api_key` and `xApiKey` are one.
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+fn plain(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }
 
-/// The secret and what encoders make of it. All forms of a text begin and end at characters.
+/// A set of beginnings that may answer yes for one that it does not hold, and never no for one that it holds.
+struct Heads([u64; 64]);
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
+
+impl Heads {
+    fn insert(&mut self, head: [u8; HEAD]) {
+        let (word, bit) = Self::place(head);
+        self.0[word] |= bit;
+    }
+
+    const fn may_hold(&self, head: [u8; HEAD]) -> bool {
+        let (word, bit) = Self::place(head);
+        self.0[word] & bit != 0
+    }
+
+    /// One of 4096 places: the upper bits of a product depend on all four bytes.
+    const fn place(head: [u8; HEAD]) -> (usize, u64) {
+        let place = u32::from_le_bytes(head).wrapping_mul(0x9E37_79B1) >> 20;
+        ((place >> 6) as usize, 1 << (place & 63))
+    }
+}
+
+/// The secret and what encoders make of it, each once. All forms of a text begin and end at characters.
 fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
-    let percent = utf8_percent_encode(secret, RESERVED).to_string();
+    let mut forms = Forms(Vec::new());
+    forms.add(secret);
+    forms.add(secret.trim());
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     // Some encoders leave letters and digits alone and nothing else.
-    let all = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    for encoded in [
+        Cow::from(utf8_percent_encode(secret, RESERVED)),
+        Cow::from(utf8_percent_encode(secret, NON_ALPHANUMERIC)),
+        Cow::from(form),
+    ] {
+        if encoded.contains('%') {
+            forms.add(lower_escapes(&encoded));
+        }
+        forms.add(encoded);
+    }
     let json = Value::from(secret).to_string();
     let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
+    forms.add(json);
+    if json.contains('/') {
+        forms.add(json.replace('/', r"\/"));
+    }
+    if !json.is_ascii() {
+        forms.add(ascii_json(json));
+    }
     let hex = hex(secret.as_bytes());
-    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let mut forms = vec![
-        secret.to_owned(),
-        secret.trim().to_owned(),
-        lower_escapes(&percent),
-        lower_escapes(&form),
-        lower_escapes(&all),
-        all,
-        percent,
-        form,
-        json.replace('/', r"\/"),
-        json.to_owned(),
-        ascii_json(json),
-        hex.to_uppercase(),
-        hex,
-    ];
+    forms.add(hex.to_uppercase());
+    forms.add(hex);
     for skipped in 0..3 {
         for engine in [&STANDARD, &URL_SAFE] {
-            forms.push(base64_inside(engine, secret, skipped));
+            forms.add(base64_inside(engine, secret, skipped));
         }
     }
-    forms.into_iter().filter(|form| form.len() >= SHORTEST).map(|form| form.into_bytes().into_boxed_slice()).collect()
+    forms.0
+}
+
+/// Forms of one secret: most encoders leave most secrets as they are.
+struct Forms(Vec<Box<[u8]>>);
+
+impl Forms {
+    fn add<'a>(&mut self, form: impl Into<Cow<'a, str>>) {
+        let form = form.into();
+        if form.len() >= SHORTEST && !self.0.iter().any(|known| **known == *form.as_bytes()) {
+            self.0.push(form.into_owned().into_bytes().into_boxed_slice());
+        }
+    }
 }
 
 /// `%2F` as `%2f`.

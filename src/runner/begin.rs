@@ -43,20 +43,18 @@ pub(super) async fn perform(
         Ok(progress) => progress,
         Err(stop) => return stop,
     };
-    let context = context.unwrap_or_else(|| secrets::merge(account.context.clone(), secret.clone()));
+    let context = Arc::new(context.unwrap_or_else(|| secrets::merge(account.context.clone(), secret.clone())));
     let definition_secrets = secrets_of(&plan, &held, &context);
     let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
     let redactor = Redactor::new(&secret, &definition_secrets, &paths);
-    // A token that a refresh replaces stays a secret wherever the run copied it to.
-    let paths = paths.with_values([definition_secrets, secrets::values(&secret)].concat());
-    let stepper = Stepper::new(start_of(runner, &held, &plan, context.clone(), progress));
+    let stepper = Stepper::new(start_of(runner, &held, &plan, Arc::clone(&context), progress));
     let quadratic = plan.is_quadratic();
     let driver = Driver { runner, held, plan, paths, redactor, begun, quadratic, context_before: context, _slot: slot };
     driver.drive(stepper).await
 }
 
 /// The definition's own secrets: its secret environment variables and the OAuth client's.
-fn secrets_of(plan: &Plan, held: &Held, context: &Map<String, Value>) -> Vec<String> {
+fn secrets_of(plan: &Plan, held: &Held, context: &Arc<Map<String, Value>>) -> Vec<String> {
     let mut values = secrets::values(&plan.secret_environment_variables);
     if let Some(refresh) = plan.credential(held.account.authentication_method).and_then(|plan| plan.refresh.as_ref()) {
         values.extend(refresh.secrets(&refresh::scope_of(plan, context, 0, 0)));
@@ -68,7 +66,7 @@ fn start_of(
     runner: &Runner,
     held: &Held,
     plan: &Arc<Plan>,
-    context: Map<String, Value>,
+    context: Arc<Map<String, Value>>,
     progress: Option<Progress>,
 ) -> Start {
     let account = &held.account;
@@ -166,11 +164,12 @@ async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, fa
     let ended = Ended {
         ending,
         reason: Some(failure.into_reason(Some(phase), None)),
-        context_before: Map::new(),
-        context_after: Map::new(),
+        writes: Map::new(),
         trace: "[]".to_owned(),
     };
-    match runner.accounts.advance(&mut held, &ended, &SecretPaths::of(None)).await {
+    let paths = SecretPaths::of(None);
+    let mut redactor = Redactor::new(&Map::new(), &[], &paths);
+    match runner.accounts.advance(&mut held, &ended, &paths, &mut redactor).await {
         Ok(_) => Stop::Over,
         Err(error) => error.into(),
     }

@@ -104,12 +104,13 @@ pub(super) struct Driver<'a> {
     pub(super) held: Held,
     pub(super) plan: Arc<Plan>,
     pub(super) paths: SecretPaths,
+    /// Knows every secret of the run: a token that a refresh replaced stays one wherever the run copied it to.
     pub(super) redactor: Redactor,
     pub(super) begun: Begun,
     /// Whether the plan has expressions that may take long.
     pub(super) quadratic: bool,
     /// The context as the run found it.
-    pub(super) context_before: Map<String, Value>,
+    pub(super) context_before: Arc<Map<String, Value>>,
     /// Held to the end.
     pub(super) _slot: Slot,
 }

@@ -1,6 +1,8 @@
 //! How a run's end is told: the reason and the trace without secrets, the ending to `accounts`.
 
-use serde_json::Value;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use super::begin::too_late;
 use super::drive::{Driver, Stop};
@@ -55,9 +57,10 @@ impl Driver<'_> {
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
-        if *stepper.context() != self.context_before {
+        let writes = writes(&self.context_before, stepper.context());
+        if !writes.is_empty() {
             // What the run itself wrote may be secret by its place.
-            let (_, secret) = secrets::split(stepper.context().clone(), &self.paths);
+            let (_, secret) = secrets::split(writes.clone(), &self.paths, &mut self.redactor);
             self.redactor.learn(&secret);
         }
         let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
@@ -69,16 +72,19 @@ impl Driver<'_> {
         }
         let trace = self.told(stepper.trace());
         self.count(&trace);
-        let ended = Ended {
-            ending,
-            reason,
-            context_before: std::mem::take(&mut self.context_before),
-            context_after: stepper.context().clone(),
-            trace: trace.to_string(),
-        };
-        match self.runner.accounts.advance(&mut self.held, &ended, &self.paths).await {
+        let ended = Ended { ending, reason, writes, trace: trace.to_string() };
+        match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),
         }
     }
+}
+
+/// What the run wrote: the keys at the root that differ.
+fn writes(before: &Arc<Map<String, Value>>, after: &Arc<Map<String, Value>>) -> Map<String, Value> {
+    if Arc::ptr_eq(before, after) {
+        return Map::new();
+    }
+    let differ = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
+    differ.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

@@ -65,13 +65,7 @@ fn runs_show_no_secret() {
     let claimed = Claimed { run, account: accepted.account, credential: accepted.credential, elapsed_ms: 0 };
     let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1);
     shows_nothing("Started", &Started { claimed, context: Some(secret()), slot: lane.try_slot().unwrap() });
-    let ended = Ended {
-        ending: Ending::Succeeded,
-        reason: None,
-        context_before: secret(),
-        context_after: secret(),
-        trace: String::new(),
-    };
+    let ended = Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new() };
     shows_nothing("Ended", &ended);
     shows_nothing("GrantOutcome", &GrantOutcome::Renewed { token: secret() });
     shows_nothing("Redactor", &Redactor::new(&secret(), &[CANARY.to_owned()], &SecretPaths::of(None)));
@@ -136,7 +130,7 @@ fn a_stepper_and_what_goes_in_and_out_of_it_show_no_secret() {
             is_sandbox: false,
             authentication_method: AuthenticationMethod::ApiKey,
         },
-        context: secret(),
+        context: secret().into(),
         from: Phase::PostInstall,
         progress: None,
         seed: 0,

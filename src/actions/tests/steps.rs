@@ -69,7 +69,7 @@ fn context_steps_write_and_read() {
     assert_eq!(ran.ending(), "succeeded");
     let results: Vec<Value> = (1..4).map(|index| ran.stepper.trace()[index]["result"].clone()).collect();
     assert_eq!(results, [json!(2), json!(["k-1", null]), json!(null)]);
-    assert_eq!(*ran.stepper.context(), object(json!({ "api_key": "k", "a": "k-1", "list": [1, 2], "b": "k-1" })));
+    assert_eq!(**ran.stepper.context(), object(json!({ "api_key": "k", "a": "k-1", "list": [1, 2], "b": "k-1" })));
 }
 
 #[test]
