@@ -19,7 +19,7 @@ pub use advance::{AdvanceError, Advanced, Ended, Held};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
-pub use lane::{FastLane, Slot, Started};
+pub use lane::{FastLane, Opened, Slot, Started};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;

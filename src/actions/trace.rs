@@ -1,6 +1,6 @@
 //! What an operator sees of a run: one entry an attempt, bounded, failures kept before successes.
 
-use std::fmt::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -79,15 +79,18 @@ fn capped(result: Arc<Value>) -> Arc<Value> {
 /// How long a value is as JSON.
 fn json_bytes(value: &Value) -> usize {
     struct Count(usize);
-    impl fmt::Write for Count {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
+    impl io::Write for Count {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
             self.0 += text.len();
+            Ok(text.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
     let mut count = Count(0);
     // Counting cannot fail.
-    let _ = write!(count, "{value}");
+    let _ = serde_json::to_writer(&mut count, value);
     count.0
 }
 

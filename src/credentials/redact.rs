@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
@@ -111,6 +111,11 @@ impl Redactor {
     /// `text` with every secret replaced; borrowed where it holds none.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.hidden(text).map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+
+    /// `text` with every secret replaced, if it holds any.
+    fn hidden(&self, text: &str) -> Option<String> {
         let bytes = text.as_bytes();
         let mut out = String::new();
         let (mut kept, mut end) = (0, 0);
@@ -124,11 +129,8 @@ impl Redactor {
             end = end.max(at + form.len());
             kept = end;
         }
-        if kept == 0 {
-            return Cow::Borrowed(text);
-        }
         out.push_str(text.get(kept..).unwrap_or_default());
-        Cow::Owned(out)
+        (kept > 0).then_some(out)
     }
 
     /// The longest form that `rest`, which begins with `head`, begins with.
@@ -156,41 +158,53 @@ impl Redactor {
 
     /// A document without secrets: neither in texts, numbers and keys nor under names that say so.
     #[must_use]
-    pub fn value(&self, value: Value) -> Value {
+    pub fn value(&self, mut value: Value) -> Value {
+        self.clean(&mut value);
+        value
+    }
+
+    fn clean(&self, value: &mut Value) {
         match value {
-            Value::String(text) => Value::String(self.owned(text)),
-            Value::Number(number) => match self.text(&number.to_string()) {
-                Cow::Borrowed(_) => Value::Number(number),
-                Cow::Owned(shown) => Value::String(shown),
-            },
-            Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
-            Value::Object(members) => members.into_iter().map(|(key, member)| self.member(key, member)).collect(),
-            plain @ (Value::Null | Value::Bool(_)) => plain,
+            Value::String(text) => {
+                if let Some(shown) = self.hidden(text) {
+                    *text = shown;
+                }
+            }
+            Value::Number(number) => {
+                if let Some(shown) = self.hidden(&number.to_string()) {
+                    *value = Value::String(shown);
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean(item)),
+            Value::Object(members) => self.clean_members(members),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    fn clean_members(&self, members: &mut Map<String, Value>) {
+        for (name, member) in members.iter_mut().filter(|(_, member)| !member.is_null()) {
+            if self.is_secret_name(name) {
+                *member = Value::from(REDACTED);
+            } else {
+                self.clean(member);
+            }
+        }
+        if members.keys().any(|name| self.hidden(name).is_some()) {
+            let named = std::mem::take(members).into_iter();
+            *members = named.map(|(name, member)| (self.text(&name).into_owned(), member)).collect();
         }
     }
 
     /// Whether a text, number or key of the document holds a secret, wherever it stands. Names do not count.
     #[must_use]
     pub fn finds(&self, value: &Value) -> bool {
-        let shown = |text: &str| matches!(self.text(text), Cow::Owned(_));
+        let shown = |text: &str| self.hidden(text).is_some();
         match value {
             Value::String(text) => shown(text),
             Value::Number(number) => shown(&number.to_string()),
             Value::Array(items) => items.iter().any(|item| self.finds(item)),
             Value::Object(members) => members.iter().any(|(key, member)| shown(key) || self.finds(member)),
             Value::Null | Value::Bool(_) => false,
-        }
-    }
-
-    fn member(&self, key: String, member: Value) -> (String, Value) {
-        let hidden = !member.is_null() && self.is_secret_name(&key);
-        (self.owned(key), if hidden { Value::from(REDACTED) } else { self.value(member) })
-    }
-
-    fn owned(&self, text: String) -> String {
-        match self.text(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(shown) => shown,
         }
     }
 
@@ -273,12 +287,14 @@ fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
         forms.add(ascii_json(json));
     }
     let hex = hex(secret.as_bytes());
-    forms.add(hex.to_uppercase());
+    forms.add(hex.to_ascii_uppercase());
     forms.add(hex);
-    for skipped in 0..3 {
-        for engine in [&STANDARD, &URL_SAFE] {
-            forms.add(base64_inside(engine, secret, skipped));
+    for before in 0..3 {
+        let inside = base64_inside(secret, before);
+        if inside.contains(['+', '/']) {
+            forms.add(inside.replace('+', "-").replace('/', "_"));
         }
+        forms.add(inside);
     }
     forms.0
 }
@@ -321,18 +337,18 @@ fn ascii_json(json: &str) -> String {
 }
 
 /// The base64 characters that a secret alone decides when `before` bytes (modulo 3) stand in front of it.
-fn base64_inside(engine: &impl Engine, secret: &str, before: usize) -> String {
+fn base64_inside(secret: &str, before: usize) -> String {
     let mut bytes = vec![0; before];
     bytes.extend_from_slice(secret.as_bytes());
     let first = (before * 8).div_ceil(6);
     let last = bytes.len() * 8 / 6;
-    engine.encode(&bytes).get(first..last).unwrap_or_default().to_owned()
+    STANDARD.encode(&bytes).get(first..last).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -405,7 +421,12 @@ mod tests {
         ) {
             let redactor = redactor(&[&secret]);
             let whole = format!("{before}{secret}{after}");
-            for encoded in [STANDARD.encode(&whole), STANDARD_NO_PAD.encode(&whole), URL_SAFE_NO_PAD.encode(&whole)] {
+            for encoded in [
+                STANDARD.encode(&whole),
+                URL_SAFE.encode(&whole),
+                STANDARD_NO_PAD.encode(&whole),
+                URL_SAFE_NO_PAD.encode(&whole),
+            ] {
                 let shown = redactor.text(&encoded);
                 prop_assert!(shown.contains(REDACTED) || secret.trim().len() < SHORTEST, "{} {}", encoded, shown);
             }

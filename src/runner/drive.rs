@@ -46,7 +46,7 @@ impl From<AdvanceError> for Stop {
 
 /// Performs a run to its end, its wait or its return. The slot is free afterwards.
 pub(super) async fn run(runner: Runner, started: Started) {
-    let Started { claimed, context, slot } = started;
+    let Started { claimed, opened, slot } = started;
     let held = Held { run: claimed.run, account: claimed.account, credential: claimed.credential };
     let (run, fence, account) = (held.run.id, held.run.fence, held.account.id);
     // What ends the run when nothing else can be done with it.
@@ -61,7 +61,7 @@ pub(super) async fn run(runner: Runner, started: Started) {
         definition: held.run.definition,
     };
     let begun = Begun { elapsed: Duration::from_millis(claimed.elapsed_ms.max(0) as u64), at: Instant::now() };
-    let driven = AssertUnwindSafe(perform(&runner, held, context, begun, slot)).catch_unwind().await;
+    let driven = AssertUnwindSafe(perform(&runner, held, opened, begun, slot)).catch_unwind().await;
     let give_back = match driven {
         Ok(Stop::Over | Stop::GiveBack) => false,
         Ok(Stop::Stuck) => true,

@@ -72,7 +72,7 @@ impl Driver<'_> {
         }
         let trace = self.told(stepper.trace());
         self.count(&trace);
-        let ended = Ended { ending, reason, writes, trace: trace.to_string() };
+        let ended = Ended { ending, reason, writes, trace: serde_json::to_string(&trace).unwrap_or_default() };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),

@@ -81,10 +81,11 @@ fn write_canonical(value: &Value, out: &mut Vec<u8>) {
 /// Bytes as lower-case hexadecimal digits: how hashes and fingerprints are written.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' - 10 + value });
     let mut out = String::with_capacity(2 * bytes.len());
     for byte in bytes {
-        let digits = [byte >> 4, byte & 15].map(|value| char::from_digit(u32::from(value), 16).unwrap_or_default());
-        out.extend(digits);
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
     }
     out
 }
