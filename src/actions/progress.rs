@@ -1,5 +1,6 @@
 //! What of a stepper survives a crash. It holds secrets (answers, context writes, rendered requests): the runner seals it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::trace::{Trace, present};
+use crate::definitions::Step;
 use crate::expression::Shared;
 use crate::lifecycle::Phase;
 use crate::upstream::Request;
@@ -98,6 +100,25 @@ impl Progress {
         self.active_ms = 0;
         self.steps = BTreeMap::new();
         self.previous = None;
+    }
+
+    /// What the phase's steps, those of `plan`, resulted in so far, each under its number and its name. A name that looks
+    /// like another step's number wins.
+    pub(super) fn results(&self, plan: &[Step]) -> Shared {
+        let mut results: Vec<(Cow<'static, str>, Shared)> = Vec::with_capacity(2 * self.index);
+        for (index, step) in plan.iter().enumerate().take(self.index) {
+            let Some(entry) = self.steps.get(&index) else { continue };
+            let number = index.to_string();
+            if results.iter().all(|(known, _)| *known != number) {
+                results.push((number.into(), entry.clone()));
+            }
+            let Some(name) = &step.name else { continue };
+            match results.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = entry.clone(),
+                None => results.push((name.clone().into(), entry.clone())),
+            }
+        }
+        Shared::Parts(Arc::new(results))
     }
 
     /// Goes on to the next step.

@@ -18,7 +18,7 @@ use super::model::{Input, Outcome, Output, Start, Tick};
 use super::progress::{Intent, Progress};
 use super::request::{self, Rendering};
 use super::response::{self, Answer};
-use super::trace::{Entry, Mark};
+use super::trace::{Entry, Mark, Trace};
 use crate::definitions::{Authorization, Plan, RequestPlan, Step, StepKind};
 use crate::expression::{Scope, Shared};
 use crate::lifecycle::{Class, Failure, Phase, ReasonCode};
@@ -171,10 +171,10 @@ impl Stepper {
         &self.context
     }
 
-    /// The attempts so far as a JSON array, oldest first. The caller redacts it.
+    /// The attempts so far.
     #[must_use]
-    pub fn trace(&self) -> Value {
-        self.progress.trace.to_value()
+    pub const fn trace(&self) -> &Trace {
+        &self.progress.trace
     }
 
     /// Lets an output go, or has the progress saved before it.
@@ -404,27 +404,8 @@ impl Stepper {
         context::scope(&self.context, &self.start.account, &plan.environment_variables, self.steps())
     }
 
-    /// What the steps of this phase resulted in so far, each under its number and its name. A name that looks like
-    /// another step's number wins.
     fn steps(&self) -> Shared {
-        let plan = &self.start.plan.action(self.progress.phase).steps;
-        let mut steps: Vec<(String, Shared)> = Vec::with_capacity(2 * self.progress.index);
-        let done = plan.iter().enumerate().take(self.progress.index);
-        for (index, step, entry) in
-            done.filter_map(|(index, step)| Some((index, step, self.progress.steps.get(&index)?)))
-        {
-            let number = index.to_string();
-            if steps.iter().all(|(known, _)| *known != number) {
-                steps.push((number, entry.clone()));
-            }
-            if let Some(name) = &step.name {
-                match steps.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, known)) => *known = entry.clone(),
-                    None => steps.push((name.clone(), entry.clone())),
-                }
-            }
-        }
-        Shared::Parts(Arc::new(steps))
+        self.progress.results(&self.start.plan.action(self.progress.phase).steps)
     }
 
     fn key(&self) -> String {
@@ -466,7 +447,7 @@ impl Stepper {
         Entry {
             phase: self.progress.phase,
             index: self.progress.index,
-            kind: step.kind.word().to_owned(),
+            kind: step.kind.word().into(),
             name: step.name.clone(),
             attempt: self.progress.step.attempts,
             status,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Api, Problem};
-use crate::events::account_object;
+use crate::events::account_view;
 use crate::store::{Account, Store, StoreError};
 
 /// The most events of one answer.
@@ -51,18 +52,20 @@ fn parse(id: Id) -> Result<Uuid, Problem> {
 pub async fn account_answer(store: &Arc<dyn Store>, account: &Account) -> Result<Value, StoreError> {
     let latest = store.runs(account.id, 1).await?.into_iter().next();
     let trace = latest.and_then(|run| run.trace).and_then(|trace| serde_json::from_str(&trace).ok());
-    Ok(with_result(account, trace.map_or(Value::Null, |trace| last_action_result(&trace))))
+    let last_action_result = trace.map_or(Value::Null, |trace| last_action_result(&trace));
+    Ok(serde_json::to_value(Answer { account: account_view(account), last_action_result }).unwrap_or_default())
 }
 
 /// The account object of an account whose first run was only just made: no look at the store is needed.
-pub(super) fn new_account_answer(account: &Account) -> Value {
-    with_result(account, Value::Null)
+pub(super) fn new_account_answer(account: &Account) -> impl Serialize {
+    Answer { account: account_view(account), last_action_result: Value::Null }
 }
 
-fn with_result(account: &Account, last_action_result: Value) -> Value {
-    let mut object = account_object(account);
-    object.insert("last_action_result".to_owned(), last_action_result);
-    Value::Object(object)
+#[derive(Serialize)]
+struct Answer<V> {
+    #[serde(flatten)]
+    account: V,
+    last_action_result: Value,
 }
 
 /// A run's trace by action, each with its steps and whether all of them succeeded in the end.

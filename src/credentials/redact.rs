@@ -6,32 +6,26 @@
 //! A secret shorter than six bytes is only hidden by name, for it would take ordinary words out of every text. A part
 //! of a secret is not recognised, so redact a text before it is cut.
 
+mod forms;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 use super::secrets::{self, SecretPaths};
-use crate::seal::hex;
+use forms::{HEAD, Heads, SHORTEST, forms_of};
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// The shortest secret that is looked for by value, in bytes.
-const SHORTEST: usize = 6;
 /// The end of a text that was cut, in bytes: longer than a token.
 const TAIL: usize = 2048;
-/// The length of the beginnings by which secrets are found, in bytes.
-const HEAD: usize = 4;
-
 /// The names that are secret in every integration, in their plain form.
-static EVERYWHERE: LazyLock<HashSet<Vec<u8>>> =
+static EVERYWHERE: LazyLock<Vec<Vec<u8>>> =
     LazyLock::new(|| NAMES.into_iter().chain(secrets::ALWAYS).map(|name| plain(name).collect()).collect());
 
 /// Names whose values are never shown, beside those of a context's secret places.
@@ -48,9 +42,6 @@ const NAMES: [&str; 11] = [
     "xapikey",
     "xauthtoken",
 ];
-
-/// Everything that RFC 3986 does not call unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Takes secrets out of texts and documents.
 pub struct Redactor {
@@ -158,41 +149,14 @@ impl Redactor {
 
     /// A document without secrets: neither in texts, numbers and keys nor under names that say so.
     #[must_use]
-    pub fn value(&self, mut value: Value) -> Value {
-        self.clean(&mut value);
-        value
+    pub fn value(&self, value: &Value) -> Value {
+        serde_json::to_value(self.shown(value)).unwrap_or_default()
     }
 
-    fn clean(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let Some(shown) = self.hidden(text) {
-                    *text = shown;
-                }
-            }
-            Value::Number(number) => {
-                if let Some(shown) = self.hidden(&number.to_string()) {
-                    *value = Value::String(shown);
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.clean(item)),
-            Value::Object(members) => self.clean_members(members),
-            Value::Null | Value::Bool(_) => {}
-        }
-    }
-
-    fn clean_members(&self, members: &mut Map<String, Value>) {
-        for (name, member) in members.iter_mut().filter(|(_, member)| !member.is_null()) {
-            if self.is_secret_name(name) {
-                *member = Value::from(REDACTED);
-            } else {
-                self.clean(member);
-            }
-        }
-        if members.keys().any(|name| self.hidden(name).is_some()) {
-            let named = std::mem::take(members).into_iter();
-            *members = named.map(|(name, member)| (self.text(&name).into_owned(), member)).collect();
-        }
+    /// The same, to be written without being made first.
+    #[must_use]
+    pub const fn shown<'a>(&'a self, value: &'a Value) -> Redacted<'a> {
+        Redacted { redactor: self, value }
     }
 
     /// Whether a text, number or key of the document holds a secret, wherever it stands. Names do not count.
@@ -223,8 +187,40 @@ impl Redactor {
     /// Whether a member or header of this name is hidden whatever its value.
     #[must_use]
     pub fn is_secret_name(&self, name: &str) -> bool {
-        let plain: Vec<u8> = plain(name).collect();
-        EVERYWHERE.contains(&plain) || self.names.contains(&plain)
+        EVERYWHERE.iter().chain(&self.names).any(|known| plain(name).eq(known.iter().copied()))
+    }
+}
+
+/// A document that is written without its secrets.
+pub struct Redacted<'a> {
+    redactor: &'a Redactor,
+    value: &'a Value,
+}
+
+impl Serialize for Redacted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { redactor, value } = *self;
+        match value {
+            Value::String(text) => serializer.serialize_str(&redactor.text(text)),
+            Value::Number(number) => match redactor.hidden(&number.to_string()) {
+                Some(shown) => serializer.serialize_str(&shown),
+                None => value.serialize(serializer),
+            },
+            Value::Array(items) => serializer.collect_seq(items.iter().map(|item| redactor.shown(item))),
+            Value::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (name, member) in members {
+                    let shown = redactor.text(name);
+                    if !member.is_null() && redactor.is_secret_name(name) {
+                        map.serialize_entry(&shown, REDACTED)?;
+                    } else {
+                        map.serialize_entry(&shown, &redactor.shown(member))?;
+                    }
+                }
+                map.end()
+            }
+            Value::Null | Value::Bool(_) => value.serialize(serializer),
+        }
     }
 }
 
@@ -233,122 +229,11 @@ fn plain(name: &str) -> impl Iterator<Item = u8> {
     name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }
 
-/// A set of beginnings that may answer yes for one that it does not hold, and never no for one that it holds.
-struct Heads([u64; 64]);
-
-impl Default for Heads {
-    fn default() -> Self {
-        Self([0; 64])
-    }
-}
-
-impl Heads {
-    fn insert(&mut self, head: [u8; HEAD]) {
-        let (word, bit) = Self::place(head);
-        self.0[word] |= bit;
-    }
-
-    const fn may_hold(&self, head: [u8; HEAD]) -> bool {
-        let (word, bit) = Self::place(head);
-        self.0[word] & bit != 0
-    }
-
-    /// One of 4096 places: the upper bits of a product depend on all four bytes.
-    const fn place(head: [u8; HEAD]) -> (usize, u64) {
-        let place = u32::from_le_bytes(head).wrapping_mul(0x9E37_79B1) >> 20;
-        ((place >> 6) as usize, 1 << (place & 63))
-    }
-}
-
-/// The secret and what encoders make of it, each once. All forms of a text begin and end at characters.
-fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
-    let mut forms = Forms(Vec::new());
-    forms.add(secret);
-    forms.add(secret.trim());
-    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    // Some encoders leave letters and digits alone and nothing else.
-    for encoded in [
-        Cow::from(utf8_percent_encode(secret, RESERVED)),
-        Cow::from(utf8_percent_encode(secret, NON_ALPHANUMERIC)),
-        Cow::from(form),
-    ] {
-        if encoded.contains('%') {
-            forms.add(lower_escapes(&encoded));
-        }
-        forms.add(encoded);
-    }
-    let json = Value::from(secret).to_string();
-    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
-    forms.add(json);
-    if json.contains('/') {
-        forms.add(json.replace('/', r"\/"));
-    }
-    if !json.is_ascii() {
-        forms.add(ascii_json(json));
-    }
-    let hex = hex(secret.as_bytes());
-    forms.add(hex.to_ascii_uppercase());
-    forms.add(hex);
-    for before in 0..3 {
-        let inside = base64_inside(secret, before);
-        if inside.contains(['+', '/']) {
-            forms.add(inside.replace('+', "-").replace('/', "_"));
-        }
-        forms.add(inside);
-    }
-    forms.0
-}
-
-/// Forms of one secret: most encoders leave most secrets as they are.
-struct Forms(Vec<Box<[u8]>>);
-
-impl Forms {
-    fn add<'a>(&mut self, form: impl Into<Cow<'a, str>>) {
-        let form = form.into();
-        if form.len() >= SHORTEST && !self.0.iter().any(|known| **known == *form.as_bytes()) {
-            self.0.push(form.into_owned().into_bytes().into_boxed_slice());
-        }
-    }
-}
-
-/// `%2F` as `%2f`.
-fn lower_escapes(percent: &str) -> String {
-    let mut after = 0;
-    let lower = |c: char| {
-        after = if c == '%' { 2 } else { i32::max(after - 1, -1) };
-        if after >= 0 && c != '%' { c.to_ascii_lowercase() } else { c }
-    };
-    percent.chars().map(lower).collect()
-}
-
-/// JSON text with everything beyond ASCII escaped, as many encoders write it.
-fn ascii_json(json: &str) -> String {
-    let mut out = String::new();
-    for c in json.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        }
-    }
-    out
-}
-
-/// The base64 characters that a secret alone decides when `before` bytes (modulo 3) stand in front of it.
-fn base64_inside(secret: &str, before: usize) -> String {
-    let mut bytes = vec![0; before];
-    bytes.extend_from_slice(secret.as_bytes());
-    let first = (before * 8).div_ceil(6);
-    let last = bytes.len() * 8 / 6;
-    STANDARD.encode(&bytes).get(first..last).unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -447,7 +332,7 @@ mod tests {
         let secret = json!({"password": "abc"});
         let redactor = Redactor::new(secret.as_object().unwrap(), &[], &SecretPaths::of(None));
         assert_eq!(redactor.text("abc"), "abc");
-        assert_eq!(redactor.value(json!({"password": "abc"})), json!({"password": "[redacted]"}));
+        assert_eq!(redactor.value(&json!({"password": "abc"})), json!({"password": "[redacted]"}));
     }
 
     #[test]
@@ -460,7 +345,7 @@ mod tests {
             "items": [{"echo": "for canary-token", "n": 1_234_567, "m": 7, "canary-token": true}], "type": "bearer",
         });
         assert_eq!(
-            redactor.value(document),
+            redactor.value(&document),
             json!({
                 "Authorization": "[redacted]", "X-API-Key": "[redacted]", "refreshToken": "[redacted]", "set-cookie": null,
                 "apiSecret": "[redacted]",

@@ -7,4 +7,4 @@ mod envelope;
 mod view;
 
 pub use envelope::{EventCause, EventInput, envelope, type_of};
-pub use view::account_object;
+pub use view::{account_object, account_view};

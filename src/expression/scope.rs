@@ -1,5 +1,6 @@
 //! What placeholders and expressions see: the account's context at the root, overlaid by the reserved names.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub const RESERVED: [&str; 18] = [
 #[derive(Clone)]
 pub struct Scope {
     root: Arc<Map<String, Value>>,
-    set: Vec<(String, Shared)>,
+    set: Vec<(Cow<'static, str>, Shared)>,
     now_ms: i64,
     seed: u64,
 }
@@ -62,11 +63,11 @@ impl Scope {
     }
 
     /// Sets a reserved name, over a context key of the same name.
-    pub fn set(&mut self, name: &str, value: impl Into<Shared>) {
+    pub fn set(&mut self, name: &'static str, value: impl Into<Shared>) {
         let value = value.into();
         match self.set.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
-            None => self.set.push((name.to_owned(), value)),
+            None => self.set.push((name.into(), value)),
         }
     }
 

@@ -18,14 +18,14 @@ pub enum Shared {
     /// An object of values of its own.
     Members(Arc<Map<String, Value>>),
     /// An object of shared values, in order, each name once.
-    Parts(Arc<Vec<(String, Shared)>>),
+    Parts(Arc<Vec<(Cow<'static, str>, Shared)>>),
 }
 
 impl Shared {
     /// An object of shared values; each name once.
     #[must_use]
-    pub fn of_parts<const N: usize>(parts: [(&str, Self); N]) -> Self {
-        Self::Parts(Arc::new(parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect()))
+    pub fn of_parts<const N: usize>(parts: [(&'static str, Self); N]) -> Self {
+        Self::Parts(Arc::new(parts.into_iter().map(|(name, part)| (name.into(), part)).collect()))
     }
 
     pub(super) fn place(&self) -> Place<'_> {
@@ -84,7 +84,7 @@ pub(super) enum Place<'a> {
     Value(&'a Value),
     /// The members of `base`, and over them those of `over`.
     Object {
-        over: &'a [(String, Shared)],
+        over: &'a [(Cow<'static, str>, Shared)],
         base: Option<&'a Map<String, Value>>,
     },
 }
@@ -118,7 +118,7 @@ impl<'a> Place<'a> {
         };
         let shown = move |(name, _): &(&String, &Value)| over.iter().all(|(known, _)| known != *name);
         let base = base.into_iter().flatten().filter(shown).map(|(name, value)| (name.as_str(), Self::Value(value)));
-        base.chain(over.iter().map(|(name, part)| (name.as_str(), part.place())))
+        base.chain(over.iter().map(|(name, part)| (name.as_ref(), part.place())))
     }
 
     /// As a value; put together where it is none.

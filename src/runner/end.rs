@@ -20,24 +20,6 @@ impl Driver<'_> {
         self.redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES)
     }
 
-    /// The trace as people may see it.
-    fn told(&self, mut trace: Value) -> Value {
-        for entry in trace.as_array_mut().into_iter().flatten() {
-            if let Some(Value::String(error)) = entry.get_mut("error") {
-                *error = self.excerpt(error);
-            }
-        }
-        self.redactor.value(trace)
-    }
-
-    /// Counts the run's attempts by what came of them. Steps that were skipped are none.
-    fn count(&self, trace: &Value) {
-        for entry in trace.as_array().into_iter().flatten().filter(|entry| entry["status"] != "skipped") {
-            let class = entry["class"].as_str().and_then(|class| class.parse().ok());
-            self.runner.accounts.metrics.count_attempt(class);
-        }
-    }
-
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
         let reason = too_late(self.runner).into_reason(Some(phase), None);
@@ -70,9 +52,9 @@ impl Driver<'_> {
                 phase = reason.phase.map(Phase::as_str), step = reason.step, "the run failed: {}", reason.message
             );
         }
-        let trace = self.told(stepper.trace());
-        self.count(&trace);
-        let ended = Ended { ending, reason, writes, trace: serde_json::to_string(&trace).unwrap_or_default() };
+        stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
+        let trace = stepper.trace().told(&self.redactor, |error| self.excerpt(error));
+        let ended = Ended { ending, reason, writes, trace };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),
