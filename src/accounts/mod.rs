@@ -5,6 +5,7 @@
 //! is known here too, because both belong to the account's environment.
 
 mod advance;
+mod beside;
 mod catalog;
 mod fair;
 mod import;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
+pub use beside::Beside;
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::Beside;
 use crate::seal::{Binding, SealError, Sealed, Sealer};
 use crate::store::DefinitionHash;
 
@@ -80,6 +81,26 @@ impl Vault {
     /// Seals the body of a request that was not accepted.
     pub fn seal_refused(&self, id: Uuid, body: &[u8]) -> Result<Sealed, VaultError> {
         Ok(self.0.seal(&shared("quarantine", "sealed", id.as_bytes()), body)?)
+    }
+
+    /// Opens a refused body.
+    pub fn open_refused(&self, id: Uuid, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.open(&shared("quarantine", "sealed", id.as_bytes()), sealed)?.expose_secret().clone())
+    }
+
+    /// Seals what came beside a refused body; nothing is `None`.
+    pub fn seal_beside(&self, id: Uuid, beside: &Beside) -> Result<Option<Sealed>, VaultError> {
+        if *beside == Beside::default() {
+            return Ok(None);
+        }
+        let plain = serde_json::to_vec(beside).map_err(|_| VaultError::Shape)?;
+        Ok(Some(self.0.seal(&shared("quarantine", "properties", id.as_bytes()), &plain)?))
+    }
+
+    /// Opens what came beside a refused body.
+    pub fn open_beside(&self, id: Uuid, sealed: &Sealed) -> Result<Beside, VaultError> {
+        let plain = self.0.open(&shared("quarantine", "properties", id.as_bytes()), sealed)?;
+        serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
     }
 
     /// Seals an integration's definition.

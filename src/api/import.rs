@@ -35,6 +35,7 @@ pub(super) async fn import(
         bytes: body.into(),
         message_id: id_header(&headers, "idempotency-key")?,
         correlation_id: id_header(&headers, "x-correlation-id")?,
+        ..Delivery::default()
     };
     match api.intake.receive(Channel::Http, delivery).await? {
         Disposition::Accepted(account) => {

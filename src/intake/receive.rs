@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
 use super::{Refusal, json};
-use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
+use crate::accounts::{Accounts, Beside, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
@@ -29,6 +28,8 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// What the producer wants to see again, where the channel carries it beside the body.
     pub correlation_id: Option<String>,
+    /// What else came with it.
+    pub beside: Beside,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -197,7 +198,7 @@ impl Intake {
     async fn quarantine(&self, channel: Channel, delivery: &Delivery, refusal: &Refusal) -> Result<(), ImportError> {
         let id = self.accounts.clock.new_id();
         let fingerprint = self.fingerprint.of_bytes(&delivery.bytes);
-        let message_id = Self::message_id_of(channel, delivery).unwrap_or_else(|| hex(&fingerprint));
+        let (message_id, correlation_id) = Self::ids_of(channel, delivery);
         let kept = if refusal.code == IntakeCode::TooLarge {
             &delivery.bytes[..delivery.bytes.len().min(KEPT_OF_TOO_LARGE)]
         } else {
@@ -206,10 +207,14 @@ impl Intake {
         let refused = Quarantined {
             id,
             channel,
-            message_id,
+            message_id: message_id.unwrap_or_else(|| hex(&fingerprint)),
             fingerprint,
             reason: refusal.code.as_str().to_owned(),
             detail: refusal.message.clone(),
+            pointer: refusal.pointer().map(str::to_owned),
+            correlation_id,
+            queue: delivery.beside.queue.clone(),
+            properties: self.accounts.vault.seal_beside(id, &delivery.beside)?,
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
             at_ms: self.accounts.clock.now_ms(),
@@ -218,13 +223,13 @@ impl Intake {
         Ok(())
     }
 
-    /// The message id of a refused delivery, as far as it can be read.
-    fn message_id_of(channel: Channel, delivery: &Delivery) -> Option<String> {
+    /// Message and correlation id of a refused delivery, as far as they can be read.
+    fn ids_of(channel: Channel, delivery: &Delivery) -> (Option<String>, Option<String>) {
         if channel != Channel::File {
-            return delivery.message_id.clone();
+            return (delivery.message_id.clone(), delivery.correlation_id.clone());
         }
-        let value: Value = json::parse(&delivery.bytes).ok()?;
-        read_line(value).ok()?.message_id
+        let envelope = json::parse(&delivery.bytes).and_then(read_line).ok();
+        envelope.map_or((None, None), |envelope| (envelope.message_id, envelope.correlation_id))
     }
 }
 

@@ -43,8 +43,9 @@ pub(super) async fn published(writer: &Writer, events: &[(Uuid, i64)]) -> Result
 }
 
 const QUARANTINE: &str = "INSERT INTO quarantine (id, channel, message_id, fingerprint, reason, detail, sealed, \
-    body_bytes, state, arrivals, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9) \
-    ON CONFLICT (channel, message_id, fingerprint, reason) \
+    body_bytes, state, arrivals, first_at, last_at, pointer, correlation_id, queue, properties) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9, ?10, ?11, ?12, ?13) \
+    ON CONFLICT (channel, message_id, fingerprint, reason) WHERE state <> 'dropped' \
     DO UPDATE SET arrivals = arrivals + 1, last_at = excluded.last_at";
 
 pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result<(), StoreError> {
@@ -59,6 +60,10 @@ pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result
         .bind(refused.body.as_bytes())
         .bind(refused.body_bytes)
         .bind(refused.at_ms)
+        .bind(&refused.pointer)
+        .bind(&refused.correlation_id)
+        .bind(&refused.queue)
+        .bind(refused.properties.as_ref().map(crate::seal::Sealed::as_bytes))
         .execute(taken.get())
         .await?;
     taken.keep();
