@@ -10,6 +10,7 @@ mod catalog;
 mod fair;
 mod import;
 mod lane;
+mod replay;
 mod vault;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
 pub use lane::{FastLane, Slot, Started};
+pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;
