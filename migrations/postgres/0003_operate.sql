@@ -35,7 +35,6 @@ ALTER TABLE quarantine
     ADD COLUMN pointer        text,
     ADD COLUMN correlation_id text,
     ADD COLUMN queue          text,
-    ADD COLUMN properties     bytea,
     ADD COLUMN settled_at     bigint,
     ADD COLUMN settled_by     text,
     ADD COLUMN resubmitted_as text;

@@ -52,10 +52,10 @@ CREATE TABLE quarantine_anew (
     settled_by     text,
     resubmitted_as text
 ) STRICT;
-INSERT INTO quarantine_anew (id, channel, message_id, fingerprint, reason, detail, sealed, body_bytes, state, arrivals,
-    first_at, last_at)
-    SELECT id, channel, message_id, fingerprint, reason, detail, sealed, body_bytes, state, arrivals, first_at, last_at
-    FROM quarantine;
+INSERT INTO quarantine_anew (id, channel, message_id, fingerprint, reason, detail, sealed, properties, body_bytes,
+    state, arrivals, first_at, last_at)
+    SELECT id, channel, message_id, fingerprint, reason, detail, sealed, properties, body_bytes, state, arrivals,
+    first_at, last_at FROM quarantine;
 DROP TABLE quarantine;
 ALTER TABLE quarantine_anew RENAME TO quarantine;
 CREATE UNIQUE INDEX quarantine_open ON quarantine (channel, message_id, fingerprint, reason) WHERE state <> 'dropped';

@@ -3,10 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::lifecycle::Region;
+
 /// Properties of a message. A producer may have written anything into them, so they are stored sealed.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Beside {
+    /// The region that a body without one is for.
+    pub region: Option<Region>,
     /// The queue that it was taken from; also stored in clear.
     pub queue: Option<String>,
     /// The routing key that it was published with.

@@ -178,6 +178,8 @@ impl Accounts {
             fingerprint: None,
             channel: Channel::Internal,
             correlation_id: latest.and_then(|run| run.correlation_id.clone()),
+            // The producer's trace ended with the run that failed; whoever replays is not part of it.
+            traceparent: None,
             claimed_by: None,
         };
         let expected_sequence = account.sequence;
@@ -202,7 +204,7 @@ impl Accounts {
         let event = envelope(&EventInput {
             account,
             transition,
-            cause: EventCause { trigger: CauseTrigger::Replay, run: Some(run.id), correlation_id },
+            cause: EventCause { trigger: CauseTrigger::Replay, run: Some(run.id), correlation_id, traceparent: None },
             max_context_bytes: self.max_context_bytes,
         });
         let change = AccountChange {

@@ -5,6 +5,7 @@
 //! only translate between a person and the library; nothing is decided here.
 
 mod accounts;
+mod choice;
 mod config;
 mod definitions;
 mod demo;
@@ -16,6 +17,8 @@ mod import;
 mod migrate;
 mod output;
 mod process;
+mod quarantine;
+mod replay;
 mod run;
 pub mod schema;
 mod store;
@@ -84,6 +87,10 @@ enum Verb {
     #[command(subcommand)]
     Accounts(accounts::Accounts),
     #[command(subcommand)]
+    Replay(replay::Replay),
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
+    #[command(subcommand)]
     Events(events::Events),
     #[command(subcommand)]
     Definitions(definitions::Definitions),
@@ -102,6 +109,8 @@ impl Cli {
             Verb::Run(verb) => verb.run(&self.globals),
             Verb::Import(verb) => verb.run(&self.globals),
             Verb::Accounts(verb) => verb.run(&self.globals),
+            Verb::Replay(verb) => verb.run(&self.globals),
+            Verb::Quarantine(verb) => verb.run(&self.globals),
             Verb::Events(verb) => verb.run(&self.globals),
             Verb::Definitions(verb) => verb.run(&self.globals),
             Verb::Migrate(verb) => verb.run(&self.globals),

@@ -95,9 +95,9 @@ where
 async fn receive_one(intake: &Intake, line: u64, bytes: Vec<u8>) -> Result<LineOutcome, LinesError> {
     let mut pauses = Reconnect::default();
     let mut told = false;
+    let delivery = Delivery { bytes, ..Delivery::default() };
     loop {
-        let delivery = Delivery { bytes: bytes.clone(), ..Delivery::default() };
-        match intake.receive(Channel::File, delivery).await {
+        match intake.receive(Channel::File, &delivery).await {
             Ok(disposition) => return Ok(LineOutcome { line, disposition }),
             Err(ImportError::Store(StoreError::Unavailable(why))) => {
                 if !told {

@@ -8,10 +8,12 @@ pub mod json;
 mod lines;
 pub mod message;
 mod receive;
+mod traceparent;
 
 pub use lines::{LineOutcome, LinesError, receive_lines};
 pub use message::{Envelope, read_body, read_line};
 pub use receive::{Delivery, Disposition, Intake};
+pub use traceparent::traceparent;
 
 pub use crate::credentials::FieldFailure;
 use crate::lifecycle::IntakeCode;

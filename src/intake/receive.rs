@@ -30,6 +30,12 @@ pub struct Delivery {
     pub correlation_id: Option<String>,
     /// What else came with it.
     pub beside: Beside,
+    /// When the producer made it, milliseconds since the epoch, where the channel carries it beside the body.
+    pub timestamp_ms: Option<i64>,
+    /// The producer's trace context, valid, where the channel carries it beside the body.
+    pub traceparent: Option<String>,
+    /// The region that a body without one is for: that of the queue it came by.
+    pub region: Option<Region>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -39,7 +45,7 @@ impl std::fmt::Debug for Delivery {
             .field("bytes", &self.bytes.len())
             .field("message_id", &self.message_id)
             .field("correlation_id", &self.correlation_id)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,18 +85,26 @@ impl Intake {
     ///
     /// # Errors
     /// When the database does not answer in time or the secrets cannot be sealed. Repeating is safe.
-    pub async fn receive(&self, channel: Channel, delivery: Delivery) -> Result<Disposition, ImportError> {
-        let disposition = match self.read(channel, &delivery) {
-            Ok(read) => self.accept(read).await?,
-            Err(refusal) => Disposition::Refused(refusal),
-        };
+    pub async fn receive(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
+        let disposition = self.submit(channel, delivery).await?;
         if let Disposition::Refused(refusal) = &disposition
             && channel != Channel::Http
         {
-            self.quarantine(channel, &delivery, refusal).await?;
+            self.quarantine(channel, delivery, refusal).await?;
         }
         self.accounts.metrics.count_intake(channel.as_str(), counted(channel, &disposition));
         Ok(disposition)
+    }
+
+    /// The same, but a refusal is only answered.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn submit(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
+        match self.read(channel, delivery) {
+            Ok(read) => self.accept(read).await,
+            Err(refusal) => Ok(Disposition::Refused(refusal)),
+        }
     }
 
     fn read(&self, channel: Channel, delivery: &Delivery) -> Result<Read, Refusal> {
@@ -98,25 +112,30 @@ impl Intake {
         let envelope = if channel == Channel::File {
             read_line(value)?
         } else {
-            let (message_id, correlation_id) = (delivery.message_id.clone(), delivery.correlation_id.clone());
-            Envelope { message_id, correlation_id, timestamp_ms: None, body: value }
+            Envelope {
+                message_id: delivery.message_id.clone(),
+                correlation_id: delivery.correlation_id.clone(),
+                timestamp_ms: delivery.timestamp_ms,
+                traceparent: delivery.traceparent.clone(),
+                body: value,
+            }
         };
         let fingerprint = self.fingerprint.of(&envelope.body);
         // Without an id a body is its own id, but for HTTP, where no key means that every request is meant.
         let id = envelope.message_id.or_else(|| (channel != Channel::Http).then(|| hex(&fingerprint)));
-        let request = read_body(envelope.body)?;
+        let request = read_body(envelope.body, delivery.region.unwrap_or(Region::Wnam))?;
         if !self.regions.contains(&request.region) {
             let message = format!("this process does not serve region `{}`", request.region);
             return Err(Refusal::field(IntakeCode::WrongRegion, "/region", message));
         }
-        let message = Message { channel, id, fingerprint, correlation_id: envelope.correlation_id };
+        let (correlation_id, traceparent) = (envelope.correlation_id, envelope.traceparent);
+        let message = Message { channel, id, fingerprint, correlation_id, traceparent };
         Ok(Read { request, message, timestamp_ms: envelope.timestamp_ms })
     }
 
     async fn accept(&self, read: Read) -> Result<Disposition, ImportError> {
         let Some(install) = self.accounts.catalog.install(read.request.install).await? else {
-            let message = "no install has this id";
-            return Ok(refuse(IntakeCode::UnknownInstall, "/environment_integration_id", message));
+            return Ok(Disposition::Refused(unknown_install()));
         };
         let (id, fingerprint) = (read.message.id.clone(), read.message.fingerprint);
         let disposition = self.accept_for(&install, read).await?;
@@ -130,11 +149,40 @@ impl Intake {
         Ok(disposition)
     }
 
+    /// Whether a delivery would be accepted, as far as that can be told without making anything: the region it is for.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn check(&self, channel: Channel, delivery: &Delivery) -> Result<Result<Region, Refusal>, ImportError> {
+        let mut read = match self.read(channel, delivery) {
+            Ok(read) => read,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else {
+            return Ok(Err(unknown_install()));
+        };
+        let judged = self.judge(&install, &mut read.request, read.timestamp_ms).await?;
+        Ok(judged.map(|_| read.request.region))
+    }
+
     async fn accept_for(&self, install: &InstallEntry, read: Read) -> Result<Disposition, ImportError> {
         let Read { mut request, message, timestamp_ms } = read;
+        match self.judge(install, &mut request, timestamp_ms).await? {
+            Ok(paths) => self.import(request, install, &paths, message).await,
+            Err(refusal) => Ok(Disposition::Refused(refusal)),
+        }
+    }
+
+    /// Judges and completes a request by its install.
+    async fn judge(
+        &self,
+        install: &InstallEntry,
+        request: &mut ImportRequest,
+        timestamp_ms: Option<i64>,
+    ) -> Result<Result<SecretPaths, Refusal>, ImportError> {
+        let refuse = |message| Refusal::field(IntakeCode::DisabledInstall, "/environment_integration_id", message);
         if !install.is_enabled {
-            let message = "this install is not enabled";
-            return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+            return Ok(Err(refuse("this install is not enabled")));
         }
         let plan = match self.accounts.catalog.plan(install.effective).await {
             Ok(plan) => plan,
@@ -143,14 +191,10 @@ impl Intake {
                 // Nobody can be imported until the operator has mended it; the request is kept until then.
                 tracing::error!(install = %install.id, %error, "imports are refused: an install's definition cannot be used");
                 let message = "this install's definition cannot be run by this worker; its operator has to mend it";
-                return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+                return Ok(Err(refuse(message)));
             }
         };
-        let paths = match self.check_context(&mut request, &plan, timestamp_ms) {
-            Ok(paths) => paths,
-            Err(refusal) => return Ok(Disposition::Refused(refusal)),
-        };
-        self.import(request, install, &paths, message).await
+        Ok(self.check_context(request, &plan, timestamp_ms))
     }
 
     /// Checks and completes the context by the install's definition.
@@ -199,6 +243,8 @@ impl Intake {
         let id = self.accounts.clock.new_id();
         let fingerprint = self.fingerprint.of_bytes(&delivery.bytes);
         let (message_id, correlation_id) = Self::ids_of(channel, delivery);
+        let (timestamp_ms, traceparent) = (delivery.timestamp_ms, delivery.traceparent.clone());
+        let beside = Beside { timestamp_ms, traceparent, region: delivery.region, ..delivery.beside.clone() };
         let kept = if refusal.code == IntakeCode::TooLarge {
             &delivery.bytes[..delivery.bytes.len().min(KEPT_OF_TOO_LARGE)]
         } else {
@@ -214,7 +260,7 @@ impl Intake {
             pointer: refusal.pointer().map(str::to_owned),
             correlation_id,
             queue: delivery.beside.queue.clone(),
-            properties: self.accounts.vault.seal_beside(id, &delivery.beside)?,
+            properties: self.accounts.vault.seal_beside(id, &beside)?,
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
             at_ms: self.accounts.clock.now_ms(),
@@ -241,8 +287,8 @@ const fn mints(method: AuthenticationMethod) -> bool {
     }
 }
 
-fn refuse(code: IntakeCode, pointer: &str, message: &str) -> Disposition {
-    Disposition::Refused(Refusal::field(code, pointer, message))
+fn unknown_install() -> Refusal {
+    Refusal::field(IntakeCode::UnknownInstall, "/environment_integration_id", "no install has this id")
 }
 
 const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Disposition {

@@ -112,7 +112,7 @@ words! {
         Http = "http",
         /// A line of a file.
         File = "file",
-        /// Made here: replays, schedules, refreshes.
+        /// Made here: replays, resubmissions, schedules, refreshes.
         Internal = "internal",
     }
 }
@@ -140,6 +140,8 @@ pub struct NewRun {
     pub channel: Channel,
     /// What the producer wants to see again in every event.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, valid.
+    pub traceparent: Option<String>,
     /// The worker that holds it from the start (fence 1), when it has a free slot.
     pub claimed_by: Option<Uuid>,
 }
@@ -319,6 +321,8 @@ pub struct Run {
     pub progress: Option<Sealed>,
     /// What the producer wants to see again.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, which every event of the run continues.
+    pub traceparent: Option<String>,
 }
 
 /// What one pass of claiming brought.
@@ -373,12 +377,12 @@ pub struct Quarantined {
     pub correlation_id: Option<String>,
     /// The queue that it was taken from.
     pub queue: Option<String>,
-    /// What else came beside the body, sealed.
-    pub properties: Option<Sealed>,
     /// The sealed body, cut to 64 KiB when it is over 1 MiB.
     pub body: Sealed,
     /// The size of the whole body in bytes.
     pub body_bytes: i64,
+    /// What came beside the body, sealed: JSON text. A line of a file is its body.
+    pub properties: Option<Sealed>,
     /// When it came, by the worker's clock.
     pub at_ms: i64,
 }

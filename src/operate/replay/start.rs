@@ -147,6 +147,10 @@ impl Outcome {
     /// # Errors
     /// When the store does not answer; repeating goes on where this ended.
     pub async fn of(accounts: &Accounts, replay: &Replay) -> Result<Self, OperateError> {
+        if replay.started_at_ms.is_none() {
+            // A plan that was asked for by its key.
+            accounts.store.start_replay(replay.id, &replay.key).await?;
+        }
         if replay.finished_at_ms.is_none() {
             go_through(accounts, replay).await?;
             accounts.store.finish_replay(replay.id).await?;

@@ -38,6 +38,8 @@ use crate::seal::Sealed;
 use crate::tasks::Tasks;
 
 #[doc(hidden)]
+pub use self::operators::ALL as OPERATORS_STATEMENTS;
+#[doc(hidden)]
 pub use self::sql::ALL as STATEMENTS;
 
 /// How many connections serve reads.

@@ -55,8 +55,8 @@ const SETTLE: &str = "UPDATE quarantine SET state = $2, resubmitted_as = $3, set
     properties = CASE $2 WHEN 'dropped' THEN NULL ELSE properties END WHERE id = $1 AND state = 'held'";
 
 /// For the test that prepares them.
-pub(super) const ALL: [&str; 10] =
-    [FAILED, CANDIDATES, SAVE, REPLAY, REPLAY_OF_KEY, START, ITEMS, REFUSE, FINISH, ENTRY];
+pub const ALL: &[&str] =
+    &[FAILED, CANDIDATES, SAVE, REPLAY, REPLAY_OF_KEY, START, ITEMS, REFUSE, FINISH, ENTRY, SETTLE];
 
 pub(super) async fn failed(
     reads: &Lines,

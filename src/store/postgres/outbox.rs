@@ -6,6 +6,7 @@ use super::super::rows::{self, RowError};
 use super::super::{Quarantined, StoreError, Unpublished, shard_of};
 use super::line::Line;
 use super::sql;
+use crate::seal::Sealed;
 
 pub(super) async fn unpublished(line: &Line, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
     let shards: Vec<i16> = shards.iter().map(|shard| i16::from(*shard)).collect();
@@ -42,7 +43,7 @@ pub(super) async fn quarantine(line: &Line, refused: &Quarantined) -> Result<(),
         .bind(&refused.pointer)
         .bind(&refused.correlation_id)
         .bind(&refused.queue)
-        .bind(refused.properties.as_ref().map(crate::seal::Sealed::as_bytes))
+        .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;
     taken.keep();

@@ -7,6 +7,7 @@ use super::super::rows;
 use super::super::{Quarantined, StoreError, Unpublished, shard_of};
 use super::Writer;
 use super::bulk::Bulk;
+use crate::seal::Sealed;
 
 /// Per shard the accounts in order of their ids, each with its lowest sequence. No shard waits behind another, and each
 /// is read up to twice the rows that are asked for in all, so that a long outbox is not read whole at every pass.
@@ -63,7 +64,7 @@ pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result
         .bind(&refused.pointer)
         .bind(&refused.correlation_id)
         .bind(&refused.queue)
-        .bind(refused.properties.as_ref().map(crate::seal::Sealed::as_bytes))
+        .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;
     taken.keep();
