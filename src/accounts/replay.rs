@@ -159,9 +159,8 @@ impl Accounts {
         definition: DefinitionHash,
         latest: Option<&RunView>,
     ) -> Result<(Enqueue, Word), Rejection> {
-        let snapshot = account
-            .status
-            .map_or(Snapshot::Deleted, |status| Snapshot::Present { status, unfinished_run: None });
+        let snapshot =
+            account.status.map_or(Snapshot::Deleted, |status| Snapshot::Present { status, unfinished_run: None });
         let decision = decide(&snapshot, &Trigger::RunRequested(Cause::Replay))?;
         let (Some(transition), Next::Run(Work::Phases(from_phase))) = (decision.transition, decision.next) else {
             return Err(Rejection::Gone { state: "deleted", trigger: Cause::Replay.as_str() });

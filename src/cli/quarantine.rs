@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::choice::{actor, exit, since};
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output, Table};
-use crate::app;
 use crate::accounts::ImportError;
+use crate::app;
 use crate::clock::rfc3339;
 use crate::intake::{Intake, json as strict};
 use crate::lifecycle::IntakeCode;
@@ -176,7 +176,8 @@ impl List {
             rows.iter().try_for_each(|row| output.json(&object(row)))?;
             return Ok(Exit::Done);
         }
-        let mut table = Table::new(["id", "state", "reason", "channel", "message", "arrivals", "last", "bytes", "detail"]);
+        let mut table =
+            Table::new(["id", "state", "reason", "channel", "message", "arrivals", "last", "bytes", "detail"]);
         for row in &rows {
             table.row([
                 &row.id.to_string(),

@@ -244,7 +244,8 @@ fn tell_report(output: &mut Output, report: &Report) -> Result<(), CliError> {
     for obstacle in &report.reasons {
         obstacles.row([obstacle.code.as_str(), &obstacle.accounts.to_string(), obstacle.meaning]);
     }
-    let tables = [(report.causes.len(), causes), (report.integrations.len(), shares), (report.reasons.len(), obstacles)];
+    let tables =
+        [(report.causes.len(), causes), (report.integrations.len(), shares), (report.reasons.len(), obstacles)];
     for (_, table) in tables.into_iter().filter(|(rows, _)| *rows > 0) {
         output.text("\n")?;
         output.text(&table.to_string())?;

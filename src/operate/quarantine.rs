@@ -121,10 +121,10 @@ pub async fn drop_request(store: &dyn Store, id: Uuid, actor: &str, dry_run: boo
     if dry_run {
         return Ok(Verdict::of(id, Settled::Possible));
     }
-    match store.settle_quarantined(id, &Settlement::Dropped, actor).await? {
-        true => Ok(Verdict::of(id, Settled::Dropped)),
-        false => Ok(Verdict::told(id, Settled::NotHeld, "somebody else settled it meanwhile")),
+    if store.settle_quarantined(id, &Settlement::Dropped, actor).await? {
+        return Ok(Verdict::of(id, Settled::Dropped));
     }
+    Ok(Verdict::told(id, Settled::NotHeld, "somebody else settled it meanwhile"))
 }
 
 /// Sends requests again.
@@ -167,18 +167,13 @@ impl Resubmission {
         if entry.row.state != QuarantineState::Held {
             return Ok(Verdict::not_held(id, entry.row.state));
         }
-        let body = match body {
-            Some(body) => body,
-            None => {
-                let kept = self.body(&entry)?;
-                if kept.len() as i64 != entry.row.body_bytes {
-                    let (kept, whole) = (kept.len(), entry.row.body_bytes);
-                    let detail = format!("only {kept} of its {whole} bytes are kept: give the whole body");
-                    return Ok(Verdict::told(id, Settled::Cut, detail));
-                }
-                kept
-            }
-        };
+        let mended = body.is_some();
+        let body = body.map_or_else(|| self.body(&entry), Ok)?;
+        if !mended && body.len() as i64 != entry.row.body_bytes {
+            let (kept, whole) = (body.len(), entry.row.body_bytes);
+            let detail = format!("only {kept} of its {whole} bytes are kept: give the whole body");
+            return Ok(Verdict::told(id, Settled::Cut, detail));
+        }
         let again = match self.again(&entry, body)? {
             Ok(again) => again,
             Err(refusal) => return Ok(Verdict::refused(id, refusal)),

@@ -97,12 +97,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError>;
 
     /// Failed accounts in one error status, those that failed first first, after a place in that order.
-    async fn failed_accounts(
-        &self,
-        status: Status,
-        after: FailedAt,
-        limit: u32,
-    ) -> Result<Vec<Candidate>, StoreError>;
+    async fn failed_accounts(&self, status: Status, after: FailedAt, limit: u32) -> Result<Vec<Candidate>, StoreError>;
 
     /// These accounts as a replay has to know them, in any order; those that are not there are left out.
     async fn candidates(&self, accounts: &[Uuid]) -> Result<Vec<Candidate>, StoreError>;

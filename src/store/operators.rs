@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::rows::{self, RowError};
 use super::Channel;
+use super::rows::{self, RowError};
 use crate::lifecycle::{Reason, ReasonCode, Status, words};
 use crate::seal::Sealed;
 

@@ -110,7 +110,10 @@ impl Report {
             eligible: chosen.count,
             ineligible: chosen.ineligible.values().sum(),
             causes: causes.into_iter().map(cause).collect(),
-            integrations: integrations.into_iter().map(|(integration, accounts)| Share { integration, accounts }).collect(),
+            integrations: integrations
+                .into_iter()
+                .map(|(integration, accounts)| Share { integration, accounts })
+                .collect(),
             reasons: chosen.ineligible.iter().map(obstacle).collect(),
             hosts: hosts.into_iter().collect(),
             repeated_writes: writes.into_iter().collect(),

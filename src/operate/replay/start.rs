@@ -165,7 +165,9 @@ impl Outcome {
             refusals: Vec::new(),
         };
         each_page(accounts.store.as_ref(), replay.id, async |items| {
-            items.into_iter().for_each(|item| outcome.count(item));
+            for item in items {
+                outcome.count(item);
+            }
             Ok(())
         })
         .await?;

@@ -156,12 +156,7 @@ impl Store for Postgres {
         within(outbox::quarantine(&self.rest, &refused)).await
     }
 
-    async fn failed_accounts(
-        &self,
-        status: Status,
-        after: FailedAt,
-        limit: u32,
-    ) -> Result<Vec<Candidate>, StoreError> {
+    async fn failed_accounts(&self, status: Status, after: FailedAt, limit: u32) -> Result<Vec<Candidate>, StoreError> {
         within(operators::failed(&self.reads, status, after, limit)).await
     }
 

@@ -123,12 +123,7 @@ pub(super) async fn start(line: &Line, id: Uuid, key: &str) -> Result<bool, Stor
     Ok(done.rows_affected() == 1)
 }
 
-pub(super) async fn items(
-    reads: &Lines,
-    id: Uuid,
-    from_place: i64,
-    limit: u32,
-) -> Result<Vec<ReplayItem>, StoreError> {
+pub(super) async fn items(reads: &Lines, id: Uuid, from_place: i64, limit: u32) -> Result<Vec<ReplayItem>, StoreError> {
     let mut taken = reads.take().await?;
     let rows = sqlx::query(ITEMS).bind(id).bind(from_place).bind(i64::from(limit)).fetch_all(taken.get()).await?;
     taken.keep();

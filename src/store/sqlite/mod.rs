@@ -289,12 +289,7 @@ impl Store for Sqlite {
         outbox::quarantine(&self.writer, &refused).await
     }
 
-    async fn failed_accounts(
-        &self,
-        status: Status,
-        after: FailedAt,
-        limit: u32,
-    ) -> Result<Vec<Candidate>, StoreError> {
+    async fn failed_accounts(&self, status: Status, after: FailedAt, limit: u32) -> Result<Vec<Candidate>, StoreError> {
         operators::failed(&self.reads, status, after, limit).await
     }
 

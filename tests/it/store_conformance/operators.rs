@@ -58,7 +58,8 @@ pub async fn candidates_are_told_as_they_are_and_strangers_left_out(database: &D
     let resting = failed(&*store, worker, Status::PostInstallError, 4_000).await;
     let busy = held(&*store, worker).await.account;
     let gone = held(&*store, worker).await;
-    write(&*store, &Commit { run_change: finish(), transition: transition(&gone, None, "deleted"), ..commit(&gone) }).await;
+    write(&*store, &Commit { run_change: finish(), transition: transition(&gone, None, "deleted"), ..commit(&gone) })
+        .await;
     let mut found = store.candidates(&[resting.id, busy.id, gone.account.id, id()]).await.unwrap();
     found.sort_by_key(|candidate| candidate.id);
     let told: Vec<_> = found.iter().map(|candidate| (candidate.status, candidate.has_run)).collect();
