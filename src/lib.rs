@@ -23,6 +23,7 @@ pub mod store;
 
 pub mod definitions;
 
+pub mod broker;
 pub mod expression;
 pub mod upstream;
 

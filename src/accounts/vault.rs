@@ -6,7 +6,6 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::Beside;
 use crate::seal::{Binding, SealError, Sealed, Sealer};
 use crate::store::DefinitionHash;
 
@@ -88,17 +87,13 @@ impl Vault {
         Ok(self.0.open(&shared("quarantine", "sealed", id.as_bytes()), sealed)?.expose_secret().clone())
     }
 
-    /// Seals what came beside a refused body; nothing is `None`.
-    pub fn seal_beside(&self, id: Uuid, beside: &Beside) -> Result<Option<Sealed>, VaultError> {
-        if *beside == Beside::default() {
-            return Ok(None);
-        }
-        let plain = serde_json::to_vec(beside).map_err(|_| VaultError::Shape)?;
-        Ok(Some(self.0.seal(&shared("quarantine", "properties", id.as_bytes()), &plain)?))
+    /// Seals what came beside the body of such a request.
+    pub fn seal_refused_properties(&self, id: Uuid, properties: &[u8]) -> Result<Sealed, VaultError> {
+        Ok(self.0.seal(&shared("quarantine", "properties", id.as_bytes()), properties)?)
     }
 
-    /// Opens what came beside a refused body.
-    pub fn open_beside(&self, id: Uuid, sealed: &Sealed) -> Result<Beside, VaultError> {
+    /// Opens what came beside the body of such a request: a JSON document.
+    pub fn open_refused_properties(&self, id: Uuid, sealed: &Sealed) -> Result<Value, VaultError> {
         let plain = self.0.open(&shared("quarantine", "properties", id.as_bytes()), sealed)?;
         serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
     }

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::looks::Looks;
-use super::read::new_account_answer;
-use super::{Api, Problem, account_answer};
+use super::{Api, Problem};
+use crate::accounts::{account_answer, new_account_answer};
 use crate::intake::{Delivery, Disposition, Refusal, message::check_id, traceparent};
 use crate::lifecycle::{IntakeCode, Status};
 use crate::store::{Account, Channel};

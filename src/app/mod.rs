@@ -2,11 +2,14 @@
 
 pub mod demo;
 mod health;
+mod intake;
 mod outfit;
 mod parts;
 mod run;
+mod sessions;
 pub mod stub;
 
+pub use intake::open_broker;
 pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, wait_for_store};
 pub use run::{Worker, run};
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{StartError, check_keys};
+use super::{StartError, check_keys, open_broker};
+use crate::broker::Broker;
 use crate::config::{DatabaseKind, Settings, Sink};
 use crate::relay::{EventSink, NdjsonSink, NoSink};
 use crate::runner::Budgets;
@@ -23,6 +24,7 @@ pub(super) struct Outfit {
     pub(super) probes: Option<TcpListener>,
     pub(super) sink: Arc<dyn EventSink>,
     pub(super) upstream: HttpUpstream,
+    pub(super) broker: Option<Broker>,
 }
 
 impl Outfit {
@@ -34,6 +36,7 @@ impl Outfit {
             probes: bind(settings.probes_listen, "probes.listen").await?,
             sink: open_sink(settings)?,
             upstream: open_upstream(settings)?,
+            broker: settings.broker.as_ref().map(open_broker).transpose()?,
         })
     }
 }
@@ -67,6 +70,9 @@ fn open_sink(settings: &Settings) -> Result<Arc<dyn EventSink>, StartError> {
     Ok(match &settings.events.sink {
         Sink::Stdout => Arc::new(NdjsonSink::stdout()),
         Sink::None => Arc::new(NoSink),
+        Sink::Broker => {
+            return Err(StartError::BadInput("events cannot be published to the broker yet: set `events.sink`".into()));
+        }
         Sink::File(path) => Arc::new(NdjsonSink::file(path).map_err(|error| {
             StartError::BadInput(format!("`events.file` {} cannot be appended to: {error}", path.display()))
         })?),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -13,11 +14,17 @@ use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output, Table};
 use crate::accounts::ImportError;
 use crate::app;
+use crate::broker::Publisher;
 use crate::clock::rfc3339;
-use crate::intake::{Intake, json as strict};
+use crate::config::Settings;
+use crate::intake::{Address, Intake, json as strict};
 use crate::lifecycle::IntakeCode;
-use crate::operate::quarantine::{self, Resubmission, Verdict};
+use crate::operate::quarantine::{self, Resubmission, ResubmitError, Verdict, Way};
 use crate::store::{Channel, QuarantineFilter, QuarantineRow, QuarantineState, Store};
+use crate::tasks::Tasks;
+
+/// How long the broker's connection may take to be closed in order.
+const CLOSING: Duration = Duration::from_secs(5);
 
 const EXAMPLE: &str = "\
 Example:
@@ -93,6 +100,9 @@ pub(super) struct Resubmit {
     /// The most requests; more are refused, never cut short.
     #[arg(long, value_name = "N", default_value_t = 500)]
     max: usize,
+    /// Go straight into the database although a broker is configured.
+    #[arg(long)]
+    direct: bool,
     /// Only say what would be accepted.
     #[arg(long)]
     dry_run: bool,
@@ -119,14 +129,14 @@ impl Quarantine {
                 with_store(globals, Need::Existing, async |_, store, _| list.print(globals, store.as_ref()).await)
             }
             Self::Show(show) if show.body => {
-                with_intake(globals, async |intake| show.print_body(&mut globals.output(), &intake).await)
+                with_intake(globals, async |_, intake| show.print_body(&mut globals.output(), &intake).await)
             }
             Self::Show(show) => {
                 with_store(globals, Need::Existing, async |_, store, _| show.print(globals, store.as_ref()).await)
             }
             Self::Resubmit(again) => {
                 let body = again.body.as_deref().map(read_body).transpose()?;
-                with_intake(globals, async |intake| again.send(globals, &intake, body).await)
+                with_intake(globals, async |settings, intake| again.send(globals, &settings, &intake, body).await)
             }
             Self::Drop(drop) => {
                 with_store(globals, Need::Existing, async |_, store, _| drop.give_up(globals, store.as_ref()).await)
@@ -137,10 +147,11 @@ impl Quarantine {
 
 fn with_intake<F>(globals: &Globals, work: F) -> Result<Exit, CliError>
 where
-    F: AsyncFnOnce(Intake) -> Result<Exit, CliError>,
+    F: AsyncFnOnce(Settings, Intake) -> Result<Exit, CliError>,
 {
     with_store(globals, Need::Existing, async |settings, store, metrics| {
-        work(app::open_parts(&settings, store, None, metrics).await?.intake).await
+        let parts = app::open_parts(&settings, store, None, metrics).await?;
+        work(settings, parts.intake).await
     })
 }
 
@@ -237,7 +248,7 @@ impl Show {
         if entry.row.state == QuarantineState::Dropped {
             return Err(CliError::bad_input(format!("request {} was dropped and its body erased", self.id)));
         }
-        let body = Resubmission::new(intake, "", true).body(&entry).map_err(of_import)?;
+        let body = quarantine::body_of(intake, &entry).map_err(|error| of_import(error.into()))?;
         if body.len() as i64 != entry.row.body_bytes {
             tracing::warn!(kept = body.len(), whole = entry.row.body_bytes, "only the beginning of the body is kept");
         }
@@ -248,7 +259,13 @@ impl Show {
 }
 
 impl Resubmit {
-    async fn send(&self, globals: &Globals, intake: &Intake, body: Option<Vec<u8>>) -> Result<Exit, CliError> {
+    async fn send(
+        &self,
+        globals: &Globals,
+        settings: &Settings,
+        intake: &Intake,
+        body: Option<Vec<u8>>,
+    ) -> Result<Exit, CliError> {
         let ids = match (self.id, self.reason) {
             (Some(id), _) => vec![id],
             (None, reason) => {
@@ -256,12 +273,44 @@ impl Resubmit {
                 quarantine::held(intake.accounts.store.as_ref(), reason, self.max).await?
             }
         };
-        let resubmission = Resubmission::new(intake, &actor(), self.dry_run);
+        let tasks = Tasks::new();
+        let way = self.way(settings, &tasks)?;
+        let resubmission = Resubmission::new(intake, way, settings.broker.as_ref(), &actor(), self.dry_run);
         let mut told = Verdicts::new(globals);
+        let mut ended = Ok(());
         for id in ids {
-            told.tell(resubmission.resubmit(id, body.clone()).await.map_err(of_import)?)?;
+            ended = match resubmission.resubmit(id, body.clone()).await {
+                Ok(verdict) => told.tell(verdict),
+                Err(error) => Err(error.into()),
+            };
+            if ended.is_err() {
+                break;
+            }
         }
-        told.end()
+        tasks.shut_down(CLOSING).await;
+        ended.and_then(|()| told.end())
+    }
+
+    /// To the broker where one is configured that imports can be published to.
+    fn way(&self, settings: &Settings, tasks: &Tasks) -> Result<Way, CliError> {
+        let broker = settings.broker.as_ref().filter(|_| !self.direct);
+        let Some((broker, address)) = broker.and_then(|broker| Some((broker, Address::of(broker)?))) else {
+            return Ok(Way::Direct);
+        };
+        let publisher = Publisher::new(app::open_broker(broker)?, "resubmissions");
+        if !self.dry_run {
+            tasks.spawn("publisher", publisher.clone().run(tasks.stop()));
+        }
+        Ok(Way::Broker(publisher, address))
+    }
+}
+
+impl From<ResubmitError> for CliError {
+    fn from(error: ResubmitError) -> Self {
+        match error {
+            ResubmitError::Import(error) => of_import(error),
+            broker @ ResubmitError::Broker(_) => Self::unavailable(broker.to_string()),
+        }
     }
 }
 

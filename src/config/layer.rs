@@ -20,7 +20,8 @@ pub const DEFAULT: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "TIDEWAITER__";
 
 /// Variables that are keys by an older and wider custom.
-const ALIASES: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("RUST_LOG", "log.filter")];
+const ALIASES: [(&str, &str); 3] =
+    [("DATABASE_URL", "database.url"), ("AMQP_URL", "broker.url"), ("RUST_LOG", "log.filter")];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,6 +5,7 @@
 //! module that reads the process's environment. It opens no database, port or definition: that such a thing is
 //! unusable is found by whoever uses it.
 
+mod broker;
 mod error;
 mod host;
 mod layer;
@@ -21,11 +22,12 @@ mod url;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use broker::{Broker, BrokerUrl, QueueTemplate};
 pub use error::ConfigError;
 pub use host::HostName;
 pub use layer::{DEFAULT, Origin};
 pub use reference::markdown;
-pub use settings::{Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker};
+pub use settings::{ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker};
 pub use show::Effective;
 pub use subnet::{Subnet, SubnetError};
 pub use url::{DatabaseKind, DatabaseUrl};
@@ -94,9 +96,8 @@ impl Settings {
     /// The first mistake found, with its key and layer.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let mut values = merged(sources)?.0;
-        let database = database_url(&mut values)?;
-        let reader = Reader::new(&values);
-        let settings = Self::read(&reader, database)?;
+        let urls = Urls::read(&mut values)?;
+        let settings = Self::read(&Reader::new(&values), urls)?;
         Ok(Loaded { settings, values })
     }
 }
@@ -114,41 +115,62 @@ fn merged(sources: &Sources) -> Result<Layer, ConfigError> {
     }
     layers.push(options);
     layers.into_iter().try_fold(default, |lower, mut higher| {
-        choose_between_url_and_file(&mut higher.0)?;
+        for section in URL_SECTIONS {
+            choose_between_url_and_file(section, &mut higher.0)?;
+        }
         lower.under(higher)
     })
 }
 
-/// Within a layer `database.url` and `database.url_file` exclude each other; across layers the higher one counts.
-fn choose_between_url_and_file(layer: &mut Values) -> Result<(), ConfigError> {
+/// The sections with a secret URL, each as `url` and `url_file`.
+const URL_SECTIONS: [&str; 2] = ["database", "broker"];
+
+/// Within a layer `url` and `url_file` of a section exclude each other; across layers the higher one counts.
+fn choose_between_url_and_file(section: &str, layer: &mut Values) -> Result<(), ConfigError> {
     let none = config::Value::from("");
-    let Some((_, url)) = layer.get("database.url").cloned() else { return Ok(()) };
-    match layer.get("database.url_file") {
+    let (url_key, file_key) = (format!("{section}.url"), format!("{section}.url_file"));
+    let Some((url, url_origin)) = layer.get(&url_key).cloned() else { return Ok(()) };
+    match layer.get(&file_key) {
+        Some((path, _)) if path.kind != none.kind && url.kind == none.kind => {}
         Some((path, file)) if path.kind != none.kind => {
-            Err(ConfigError::key("database.url_file", file, format!("`database.url` is set too ({url})"))
-                .hint("set one of the two"))
+            return Err(ConfigError::key(&file_key, file, format!("`{url_key}` is set too ({url_origin})"))
+                .hint("set one of the two"));
         }
         _ => {
-            layer.insert("database.url_file".to_owned(), (none, url));
-            Ok(())
+            layer.insert(file_key, (none, url_origin));
         }
+    }
+    Ok(())
+}
+
+/// The secret URLs, out of their files where those are named.
+struct Urls {
+    database: DatabaseUrl,
+    broker: Option<BrokerUrl>,
+}
+
+impl Urls {
+    fn read(values: &mut Values) -> Result<Self, ConfigError> {
+        let database = secret_url(values, "database", str::parse)?;
+        let optional = |url: &str| if url.is_empty() { Ok(None) } else { url.parse().map(Some) };
+        Ok(Self { database, broker: secret_url(values, "broker", optional)? })
     }
 }
 
-/// The database's URL, out of its file where one is named.
-fn database_url(values: &mut Values) -> Result<DatabaseUrl, ConfigError> {
+fn secret_url<T>(
+    values: &mut Values,
+    section: &str,
+    parse: impl FnOnce(&str) -> Result<T, &'static str>,
+) -> Result<T, ConfigError> {
+    let (url_key, file_key) = (format!("{section}.url"), format!("{section}.url_file"));
     let reader = Reader::new(values);
-    let mut text = reader.text("database.url")?;
-    let mut key = "database.url";
-    if let Some(path) = reader.path("database.url_file")? {
-        key = "database.url_file";
-        let problem = |error| reader.refuse(key, format!("{} cannot be read: {error}", path.display()));
-        std::fs::read_to_string(&path).map_err(problem)?.trim_end_matches(['\n', '\r']).clone_into(&mut text);
-    }
-    let url = text.parse().map_err(|problem: &'static str| reader.refuse(key, problem))?;
-    if key == "database.url_file" {
-        let origin = reader.origin(key);
-        values.insert("database.url".to_owned(), (config::Value::from(text), origin));
-    }
+    let Some(path) = reader.path(&file_key)? else {
+        return parse(&reader.text(&url_key)?).map_err(|problem| reader.refuse(&url_key, problem));
+    };
+    let unreadable = |error| reader.refuse(&file_key, format!("{} cannot be read: {error}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(unreadable)?.trim_end_matches(['\n', '\r']).to_owned();
+    let url = parse(&text).map_err(|problem| reader.refuse(&file_key, problem))?;
+    let origin = reader.origin(&file_key);
+    values.insert(url_key, (config::Value::from(text), origin));
     Ok(url)
 }

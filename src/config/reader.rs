@@ -66,6 +66,14 @@ impl<'a> Reader<'a> {
         self.path(key)?.ok_or_else(|| self.refuse(key, "must not be empty"))
     }
 
+    /// `true` or `false`.
+    pub(super) fn truth(&self, key: &str) -> Result<bool, ConfigError> {
+        let ValueKind::Boolean(truth) = self.value(key)?.kind else {
+            return Err(self.refuse(key, "must be `true` or `false`"));
+        };
+        Ok(truth)
+    }
+
     /// An integer within bounds.
     pub(super) fn integer(&self, key: &str, bounds: RangeInclusive<u64>) -> Result<u64, ConfigError> {
         let ValueKind::I64(given) = self.value(key)?.kind else {

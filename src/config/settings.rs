@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Urls;
+use super::broker::{self, Broker};
 use super::error::ConfigError;
 use super::host::HostName;
 use super::layer::Origin;
@@ -18,6 +20,8 @@ use crate::telemetry::{Log, check_filter};
 pub struct Settings {
     /// `database.url`
     pub database: DatabaseUrl,
+    /// `broker`; `None` without a URL.
+    pub broker: Option<Broker>,
     /// `worker`
     pub worker: Worker,
     /// `api.listen`; `None` = off. Always loopback.
@@ -52,6 +56,8 @@ pub struct Worker {
 /// Where events are published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
+    /// The broker's exchange of events.
+    Broker,
     /// One CloudEvent a line on standard output.
     Stdout,
     /// The same, appended to this file.
@@ -65,6 +71,8 @@ pub enum Sink {
 pub struct Events {
     /// Where to.
     pub sink: Sink,
+    /// The form of events on the broker.
+    pub content_mode: ContentMode,
     /// Bytes of context beyond which an event leaves it out.
     pub max_context_bytes: usize,
 }
@@ -72,12 +80,26 @@ pub struct Events {
 words! {
     /// How events are published.
     SinkWord {
+        /// The broker where one is configured, else standard output.
+        Auto = "auto",
+        /// The broker's exchange of events.
+        Broker = "broker",
         /// Standard output.
         Stdout = "stdout",
         /// A file.
         File = "file",
         /// Nowhere.
         None = "none",
+    }
+}
+
+words! {
+    /// The form of a CloudEvent on the broker.
+    ContentMode {
+        /// The whole event is the body.
+        Structured = "structured",
+        /// The event's attributes are headers, its data is the body.
+        Binary = "binary",
     }
 }
 
@@ -159,15 +181,17 @@ impl Settings {
         })
     }
 
-    pub(super) fn read(reader: &Reader<'_>, database: DatabaseUrl) -> Result<Self, ConfigError> {
-        let definitions = read_definitions(reader, database.kind())?;
+    pub(super) fn read(reader: &Reader<'_>, urls: Urls) -> Result<Self, ConfigError> {
+        let broker = broker::read(reader, urls.broker)?;
+        let definitions = read_definitions(reader, urls.database.kind())?;
         Ok(Self {
             definitions,
-            database,
+            database: urls.database,
+            events: read_events(reader, broker.as_ref())?,
+            broker,
             worker: read_worker(reader)?,
             api_listen: read_api(reader)?,
             probes_listen: listen(reader, "probes.listen")?,
-            events: read_events(reader)?,
             seal_key_file: reader.path("seal.key_file")?,
             retry: read_retry(reader)?,
             limits: read_limits(reader)?,
@@ -214,23 +238,38 @@ fn read_api(reader: &Reader<'_>) -> Result<Option<SocketAddr>, ConfigError> {
     }
 }
 
-fn read_events(reader: &Reader<'_>) -> Result<Events, ConfigError> {
+fn read_events(reader: &Reader<'_>, broker: Option<&Broker>) -> Result<Events, ConfigError> {
+    Ok(Events {
+        sink: read_sink(reader, broker)?,
+        content_mode: reader.parsed("events.content_mode")?,
+        max_context_bytes: reader.integer("events.max_context_bytes", 0..=1_048_576)? as usize,
+    })
+}
+
+fn read_sink(reader: &Reader<'_>, broker: Option<&Broker>) -> Result<Sink, ConfigError> {
+    let key = "events.sink";
     let file = reader.path("events.file")?;
-    let unused = file.is_some() && reader.origin("events.sink") == Origin::Default;
-    let sink = match (reader.parsed("events.sink")?, file) {
+    let exchange = broker.and_then(|broker| broker.events_exchange.as_ref());
+    let unused = file.is_some() && reader.origin(key) == Origin::Default;
+    Ok(match (reader.parsed(key)?, file) {
         (SinkWord::File, Some(path)) => Sink::File(path),
-        (SinkWord::File, None) => {
-            return Err(reader.refuse("events.sink", "is `file`, but `events.file` is not set"));
-        }
+        (SinkWord::File, None) => return Err(reader.refuse(key, "is `file`, but `events.file` is not set")),
         (_, Some(_)) if unused => {
             return Err(
                 reader.refuse("events.file", "is set, but `events.sink` is not `file`, so nothing would be written")
             );
         }
-        (SinkWord::Stdout, _) => Sink::Stdout,
+        (SinkWord::Broker, _) if broker.is_none() => {
+            return Err(reader.refuse(key, "is `broker`, but `broker.url` is not set"));
+        }
+        (SinkWord::Broker, _) if exchange.is_none() => {
+            return Err(reader.refuse(key, "is `broker`, but `broker.events_exchange` is empty"));
+        }
+        (SinkWord::Broker, _) => Sink::Broker,
+        (SinkWord::Auto, _) if exchange.is_some() => Sink::Broker,
+        (SinkWord::Auto | SinkWord::Stdout, _) => Sink::Stdout,
         (SinkWord::None, _) => Sink::None,
-    };
-    Ok(Events { sink, max_context_bytes: reader.integer("events.max_context_bytes", 0..=1_048_576)? as usize })
+    })
 }
 
 fn read_definitions(reader: &Reader<'_>, database: DatabaseKind) -> Result<Definitions, ConfigError> {

@@ -30,6 +30,7 @@ impl Loaded {
             let (value, origin) = self.values.get(&key)?;
             let value = match key.as_str() {
                 "database.url" => self.settings.database.to_string().into(),
+                "broker.url" => self.settings.broker.as_ref().map_or_else(String::new, |it| it.url.to_string()).into(),
                 _ => json(value),
             };
             Some(Effective { key, value, origin: origin.clone() })

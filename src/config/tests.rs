@@ -80,8 +80,9 @@ fn without_any_layer_above_it_the_default_is_complete_and_valid() {
 fn every_key_of_the_default_is_read_and_explained() {
     let values = merged(&Sources::default()).unwrap().0;
     let reader = Reader::new(&values);
-    Settings::read(&reader, "sqlite://x".parse().unwrap()).unwrap();
-    assert_eq!(reader.unread(), ["database.url", "database.url_file"], "these two are read before the others");
+    Settings::read(&reader, Urls { database: "sqlite://x".parse().unwrap(), broker: None }).unwrap();
+    let before = ["broker.url", "broker.url_file", "database.url", "database.url_file"];
+    assert_eq!(reader.unread(), before, "these are read before the others");
     for entry in reference::entries() {
         let (reference::Entry::Section(_, text) | reference::Entry::Key { text, .. }) = &entry;
         assert!(text.ends_with('.') && text.len() > 10, "{entry:?} needs an explanation");
@@ -129,7 +130,7 @@ fn the_environment_writes_lists_with_commas_and_turns_listeners_off_with_nothing
 fn an_unknown_key_is_refused_with_its_layer_and_the_key_that_was_meant() {
     assert_snapshot!(refused(&[("TIDEWAITER__WORKER__SLOT", "3")]), @"configuration key `worker.slot` (environment variable TIDEWAITER__WORKER__SLOT): there is no such key | did you mean `worker.slots`?");
     assert_snapshot!(TestFile::new("typo.toml", "[wroker]\nslots = 3\n").error(&[]), @"configuration key `wroker.slots` (file typo.toml): there is no such key | did you mean `worker.slots`?");
-    assert_snapshot!(refused(&[("TIDEWAITER__BROKER__URL", "amqp://u:hunter2@b")]), @"configuration key `broker.url` (environment variable TIDEWAITER__BROKER__URL): there is no such key | did you mean `database.url`?");
+    assert_snapshot!(refused(&[("TIDEWAITER__BROKER__UR", "amqp://u:hunter2@b")]), @"configuration key `broker.ur` (environment variable TIDEWAITER__BROKER__UR): there is no such key | did you mean `broker.url`?");
     assert_snapshot!(refused(&[("TIDEWAITER__WORKER", "3")]), @"configuration key `worker` (environment variable TIDEWAITER__WORKER): is a section, not a key; it holds regions, slots");
 }
 

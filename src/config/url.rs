@@ -1,4 +1,4 @@
-//! The database's URL: which store it means, and how it is shown without its password.
+//! The database's URL: which store it means, and how a URL is shown without its password.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 /// The URL with passwords as `***`; where it is not certain which part is the password, nothing of it.
-fn masked(text: &str) -> String {
+pub(super) fn masked(text: &str) -> String {
     const HIDDEN: &str = "(hidden)";
     let Ok(mut url) = url::Url::parse(text) else { return HIDDEN.to_owned() };
     if url.password().is_some() && url.set_password(Some("***")).is_err() {

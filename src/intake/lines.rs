@@ -22,7 +22,16 @@ pub struct LineOutcome {
     /// Its number, from 1.
     pub line: u64,
     /// What became of it.
-    pub disposition: Disposition,
+    pub fate: Fate,
+}
+
+/// What became of a line.
+#[derive(Debug)]
+pub enum Fate {
+    /// It was received here.
+    Settled(Disposition),
+    /// The broker has it; a worker will receive it.
+    Published,
 }
 
 /// Why reading lines ended early. The lines before it are done.
@@ -46,9 +55,23 @@ pub enum LinesError {
 ///
 /// # Errors
 /// When the input cannot be read to its end, or a line cannot be stored at all.
-pub async fn receive_lines<R>(intake: &Intake, input: R, mut done: impl FnMut(LineOutcome)) -> Result<u64, LinesError>
+pub async fn receive_lines<R>(intake: &Intake, input: R, done: impl FnMut(LineOutcome)) -> Result<u64, LinesError>
 where
     R: AsyncBufRead + Unpin,
+{
+    each_line(input, |line, bytes| receive_one(intake, line, bytes), done).await
+}
+
+/// Has `handle` do something with every line, many at once, and tells `done` of each in the order of the lines. Answers
+/// how many there were.
+pub(super) async fn each_line<R, F>(
+    input: R,
+    handle: impl Fn(u64, Vec<u8>) -> F,
+    mut done: impl FnMut(LineOutcome),
+) -> Result<u64, LinesError>
+where
+    R: AsyncBufRead + Unpin,
+    F: Future<Output = Result<LineOutcome, LinesError>>,
 {
     let mut lines = Lines::new(input);
     let mut under_way = FuturesOrdered::new();
@@ -79,7 +102,7 @@ where
                     Ok(Some(bytes)) => {
                         number += 1;
                         if !bytes.iter().all(u8::is_ascii_whitespace) {
-                            under_way.push_back(receive_one(intake, number, bytes));
+                            under_way.push_back(handle(number, bytes));
                         }
                     }
                 }
@@ -98,7 +121,7 @@ async fn receive_one(intake: &Intake, line: u64, bytes: Vec<u8>) -> Result<LineO
     let delivery = Delivery { bytes, ..Delivery::default() };
     loop {
         match intake.receive(Channel::File, &delivery).await {
-            Ok(disposition) => return Ok(LineOutcome { line, disposition }),
+            Ok(disposition) => return Ok(LineOutcome { line, fate: Fate::Settled(disposition) }),
             Err(ImportError::Store(StoreError::Unavailable(why))) => {
                 if !told {
                     tracing::warn!(line, error = %why, "the database does not answer; the line is tried again until it does");

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
+use super::properties::Beside;
 use super::{Refusal, json};
-use crate::accounts::{Accounts, Beside, ImportError, ImportRequest, Imported, Message, PlanError};
+use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
@@ -16,6 +17,8 @@ use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
+/// The longest name of a queue that is kept in clear, in characters: what a dead letter says about it may be forged.
+const LONGEST_QUEUE: usize = 255;
 /// How far a message's own timestamp may lie back, in milliseconds: a day.
 const OLDEST_TIMESTAMP_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -28,14 +31,14 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// What the producer wants to see again, where the channel carries it beside the body.
     pub correlation_id: Option<String>,
-    /// What else came with it.
-    pub beside: Beside,
     /// When the producer made it, milliseconds since the epoch, where the channel carries it beside the body.
     pub timestamp_ms: Option<i64>,
     /// The producer's trace context, valid, where the channel carries it beside the body.
     pub traceparent: Option<String>,
     /// The region that a body without one is for: that of the queue it came by.
     pub region: Option<Region>,
+    /// What came beside the body and is kept with it when it is refused.
+    pub beside: Option<Beside>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -87,6 +90,47 @@ impl Intake {
     /// When the database does not answer in time or the secrets cannot be sealed. Repeating is safe.
     pub async fn receive(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
         let disposition = self.submit(channel, delivery).await?;
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Refuses a delivery whatever its body says.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn refuse(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        self.end(channel, delivery, Disposition::Refused(refusal)).await
+    }
+
+    /// Refuses a delivery that came back from somewhere else, unless it was accepted before that: then nothing is to be
+    /// repaired.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn bury(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        let disposition = match self.known(channel, delivery).await? {
+            Some(account) => Disposition::Duplicate(account),
+            None => Disposition::Refused(refusal),
+        };
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Keeps what was refused, and counts.
+    async fn end(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        disposition: Disposition,
+    ) -> Result<Disposition, ImportError> {
         if let Disposition::Refused(refusal) = &disposition
             && channel != Channel::Http
         {
@@ -105,6 +149,20 @@ impl Intake {
             Ok(read) => self.accept(read).await,
             Err(refusal) => Ok(Disposition::Refused(refusal)),
         }
+    }
+
+    /// The account that this very message made before.
+    async fn known(&self, channel: Channel, delivery: &Delivery) -> Result<Option<Uuid>, ImportError> {
+        let Ok(read) = self.read(channel, delivery) else { return Ok(None) };
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else { return Ok(None) };
+        let Some(id) = &read.message.id else { return Ok(None) };
+        self.made_by(install.environment_id, id, read.message.fingerprint).await
+    }
+
+    /// The account that a message made before, unless its body was another one.
+    async fn made_by(&self, environment: Uuid, id: &str, fingerprint: [u8; 32]) -> Result<Option<Uuid>, ImportError> {
+        let found = self.accounts.store.message(environment, id).await?;
+        Ok(found.filter(|(_, known)| *known == fingerprint).map(|(account, _)| account))
     }
 
     fn read(&self, channel: Channel, delivery: &Delivery) -> Result<Read, Refusal> {
@@ -141,8 +199,7 @@ impl Intake {
         let disposition = self.accept_for(&install, read).await?;
         // What came before is a duplicate, whatever has become of its install since.
         if let (Disposition::Refused(_), Some(id)) = (&disposition, id)
-            && let Some((account, known)) = self.accounts.store.message(install.environment_id, &id).await?
-            && known == fingerprint
+            && let Some(account) = self.made_by(install.environment_id, &id, fingerprint).await?
         {
             return Ok(Disposition::Duplicate(account));
         }
@@ -243,13 +300,14 @@ impl Intake {
         let id = self.accounts.clock.new_id();
         let fingerprint = self.fingerprint.of_bytes(&delivery.bytes);
         let (message_id, correlation_id) = Self::ids_of(channel, delivery);
-        let (timestamp_ms, traceparent) = (delivery.timestamp_ms, delivery.traceparent.clone());
-        let beside = Beside { timestamp_ms, traceparent, region: delivery.region, ..delivery.beside.clone() };
         let kept = if refusal.code == IntakeCode::TooLarge {
             &delivery.bytes[..delivery.bytes.len().min(KEPT_OF_TOO_LARGE)]
         } else {
             &delivery.bytes[..]
         };
+        let queue = delivery.beside.as_ref().map(|beside| beside.queue.chars().take(LONGEST_QUEUE).collect());
+        let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
+        let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
             id,
             channel,
@@ -259,8 +317,8 @@ impl Intake {
             detail: refusal.message.clone(),
             pointer: refusal.pointer().map(str::to_owned),
             correlation_id,
-            queue: delivery.beside.queue.clone(),
-            properties: self.accounts.vault.seal_beside(id, &beside)?,
+            queue,
+            properties: beside.transpose()?,
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
             at_ms: self.accounts.clock.now_ms(),

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::{CliError, Exit, Output};
 use crate::config::{DatabaseKind, Settings};
-use crate::intake::{Disposition, LineOutcome};
+use crate::intake::{Disposition, Fate, LineOutcome};
 use crate::lifecycle::IntakeCode;
 
 /// The most refused lines that are named one by one to a person.
@@ -26,6 +26,7 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     accepted: u64,
     duplicates: u64,
+    published: u64,
     refused: u64,
     /// The first refused lines, at most `most_named`.
     named: Vec<Refused>,
@@ -59,6 +60,7 @@ impl Tally {
             lines: 0,
             accepted: 0,
             duplicates: 0,
+            published: 0,
             refused: 0,
             named: Vec::new(),
             most_named: if is_json { NAMED_IN_JSON } else { NAMED },
@@ -70,18 +72,22 @@ impl Tally {
 
     /// Counts a line. They come in their order.
     pub(super) fn count(&mut self, outcome: LineOutcome) {
-        let LineOutcome { line, disposition } = outcome;
+        let LineOutcome { line, fate } = outcome;
         self.progress.inc(1);
-        let record = match disposition {
-            Disposition::Accepted(account) => {
+        let record = match fate {
+            Fate::Published => {
+                self.published += 1;
+                json!({ "line": line, "disposition": "published" })
+            }
+            Fate::Settled(Disposition::Accepted(account)) => {
                 self.accepted += 1;
                 json!({ "line": line, "disposition": "accepted", "account": account.id })
             }
-            Disposition::Duplicate(account) => {
+            Fate::Settled(Disposition::Duplicate(account)) => {
                 self.duplicates += 1;
                 json!({ "line": line, "disposition": "duplicate", "account": account })
             }
-            Disposition::Refused(refusal) => {
+            Fate::Settled(Disposition::Refused(refusal)) => {
                 self.refused += 1;
                 let pointer = refusal.pointer().map(str::to_owned);
                 let refused = Refused { line, code: refusal.code, pointer, message: refusal.message };
@@ -103,7 +109,7 @@ impl Tally {
 
     /// The lines that were answered.
     pub(super) const fn told(&self) -> u64 {
-        self.accepted + self.duplicates + self.refused
+        self.accepted + self.duplicates + self.published + self.refused
     }
 
     /// Tells the summary; the exit code follows from it.
@@ -111,7 +117,7 @@ impl Tally {
         if output.is_json() {
             output.json(&json!({
                 "lines": self.lines, "accepted": self.accepted, "duplicates": self.duplicates,
-                "refused": self.named, "refused_omitted": self.omitted(),
+                "published": self.published,                "refused": self.named, "refused_omitted": self.omitted(),
             }))?;
         } else {
             self.tell(output, settings)?;
@@ -133,6 +139,12 @@ impl Tally {
         }
         if self.omitted() > 0 {
             output.line(&format!("… and {} more (--report FILE names them all)", self.omitted()))?;
+        }
+        if self.published > 0 {
+            output.line(&format!("{} published, {} refused", self.published, self.refused))?;
+            output
+                .line("the workers that consume the queues accept them, and keep what they refuse in the quarantine")?;
+            return Ok(());
         }
         output
             .line(&format!("{} accepted, {} duplicates, {} refused", self.accepted, self.duplicates, self.refused))?;

@@ -1,0 +1,19 @@
+//! RabbitMQ: sessions that are rebuilt, consuming, publishing with confirms, the topology.
+//!
+//! Promises: nothing here gives up while it is not asked to stop; every wait has an end; nothing that was settled is
+//! delivered again, nothing that was confirmed is lost; no error, log line or `Debug` output holds a password or a
+//! body. The only module that knows `lapin`, whose own recovery stays off. It decides nothing about imports or events:
+//! `intake` and `relay` do.
+
+mod consume;
+mod error;
+mod message;
+mod publish;
+mod session;
+pub mod topology;
+
+pub use consume::Subscription;
+pub use error::{BrokerError, PublishError};
+pub use message::{Arrival, Death, HeaderValue, Outgoing, Properties, Published};
+pub use publish::Publisher;
+pub use session::{Broker, SessionState};
