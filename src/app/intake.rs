@@ -3,18 +3,18 @@
 //! All of it starts with the broker down and goes on by itself when it comes.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
+use super::drain::Drain;
 use super::sessions::{Session, watch_sessions};
 use crate::broker::topology::{self, Plan};
 use crate::broker::{Broker, BrokerError, Publisher, SessionState, Subscription};
 use crate::config;
-use crate::intake::{DeadLetters, Imports, Intake, Replies, publish_replies};
+use crate::intake::{Imports, Intake, Replies, publish_replies};
 use crate::lifecycle::Region;
 use crate::reconnect::Reconnect;
 use crate::tasks::Tasks;
@@ -55,7 +55,7 @@ impl BrokerIntake<'_> {
             self.start_imports(&replies, &open, &mut sessions);
         }
         if let Some(queue) = &self.settings.dead_queue {
-            self.start_dead_letters(queue, &open, &mut sessions);
+            self.start_drain(queue, open, &mut sessions);
         }
         let plan = topology::plan(self.settings, self.regions);
         let states = sessions.iter().map(|session| session.state.clone()).collect();
@@ -87,30 +87,33 @@ impl BrokerIntake<'_> {
         open
     }
 
-    fn subscription(&self, queue: &str, prefetch: u16, open: watch::Receiver<bool>) -> (Subscription, State) {
-        let (state, seen) = watch::channel(SessionState::Connecting);
-        let (broker, queue) = (self.broker.clone(), queue.to_owned());
-        (Subscription { broker, queue, prefetch, open, state }, seen)
-    }
-
     fn start_imports(&self, replies: &Replies, open: &watch::Receiver<bool>, sessions: &mut Vec<Session>) {
         let queues = queues(self.settings, self.regions);
         let names: Vec<&str> = queues.iter().map(|(_, _, queue)| queue.as_str()).collect();
         tracing::info!(queues = names.join(", "), broker = self.settings.url.place(), "imports are consumed");
         for (name, region, queue) in queues {
-            let (subscription, state) = self.subscription(&queue, self.settings.prefetch, open.clone());
-            sessions.push(Session::needed(name, queue, state));
+            let (state, seen) = watch::channel(SessionState::Connecting);
+            sessions.push(Session::needed(name, queue.clone(), seen));
+            let (broker, prefetch, open) = (self.broker.clone(), self.settings.prefetch, open.clone());
+            let subscription = Subscription { broker, queue, prefetch, open, state };
             let stop = self.work.stop();
             self.work.spawn(name, Imports::run(self.intake.clone(), region, replies.clone(), subscription, stop));
         }
     }
 
-    fn start_dead_letters(&self, queue: &str, open: &watch::Receiver<bool>, sessions: &mut Vec<Session>) {
-        let (subscription, state) = self.subscription(queue, 1, open.clone());
-        sessions.push(Session::wanted("dead_letters", state));
-        let stop = self.work.stop();
-        let letters = DeadLetters::run(self.intake.clone(), self.settings.default_region, subscription, stop);
-        self.work.spawn("dead letters", letters);
+    fn start_drain(&self, queue: &str, open: watch::Receiver<bool>, sessions: &mut Vec<Session>) {
+        let (state, seen) = watch::channel(SessionState::Connecting);
+        let drain = Drain {
+            broker: self.broker.clone(),
+            queue: queue.to_owned(),
+            region: self.settings.default_region,
+            intake: self.intake.clone(),
+            open,
+            state,
+            others: sessions.iter().map(|session| session.state.clone()).collect(),
+        };
+        sessions.push(Session::wanted("dead_letters", seen));
+        self.work.spawn("dead letters", drain.run(self.work.stop()));
     }
 
     /// Replies outlast the work: what was taken last is answered, too.
@@ -169,7 +172,7 @@ async fn declare(broker: Broker, plan: Plan, sessions: Vec<State>, stop: Cancell
                 DECLARE_AGAIN
             }
             Err(error) => {
-                tell(&mut told, error);
+                tell(&mut told, &error);
                 pauses.pause()
             }
         };
@@ -199,7 +202,7 @@ async fn check(broker: Broker, plan: Plan, stop: CancellationToken) {
 }
 
 /// Tells an error unless it was the last one that was told. That the broker is away is told by the sessions.
-fn tell(told: &mut Option<String>, error: BrokerError) {
+fn tell(told: &mut Option<String>, error: &BrokerError) {
     if let BrokerError::Away(_) = error {
         return;
     }

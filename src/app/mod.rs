@@ -1,6 +1,7 @@
 //! Putting the parts together: the worker process, what one-shot verbs need, the demo and its stub provider.
 
 pub mod demo;
+mod drain;
 mod health;
 mod intake;
 mod outfit;

@@ -97,7 +97,7 @@ fn publish(
         let tasks = Tasks::new();
         let publisher = Publisher::new(broker, "import");
         tasks.spawn("publisher", publisher.clone().run(tasks.stop()));
-        let lines = publish_lines(&publisher, address, source.reader(), |outcome| tally.count(outcome)).await;
+        let lines = publish_lines(&publisher, address, source.reader(), |outcome| tally.count_sent(outcome)).await;
         tasks.shut_down(Duration::from_secs(5)).await;
         ended(tally, lines)
     })

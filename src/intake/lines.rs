@@ -22,16 +22,7 @@ pub struct LineOutcome {
     /// Its number, from 1.
     pub line: u64,
     /// What became of it.
-    pub fate: Fate,
-}
-
-/// What became of a line.
-#[derive(Debug)]
-pub enum Fate {
-    /// It was received here.
-    Settled(Disposition),
-    /// The broker has it; a worker will receive it.
-    Published,
+    pub disposition: Disposition,
 }
 
 /// Why reading lines ended early. The lines before it are done.
@@ -64,14 +55,14 @@ where
 
 /// Has `handle` do something with every line, many at once, and tells `done` of each in the order of the lines. Answers
 /// how many there were.
-pub(super) async fn each_line<R, F>(
+pub(super) async fn each_line<R, T, F>(
     input: R,
     handle: impl Fn(u64, Vec<u8>) -> F,
-    mut done: impl FnMut(LineOutcome),
+    mut done: impl FnMut(T),
 ) -> Result<u64, LinesError>
 where
     R: AsyncBufRead + Unpin,
-    F: Future<Output = Result<LineOutcome, LinesError>>,
+    F: Future<Output = Result<T, LinesError>>,
 {
     let mut lines = Lines::new(input);
     let mut under_way = FuturesOrdered::new();
@@ -121,7 +112,7 @@ async fn receive_one(intake: &Intake, line: u64, bytes: Vec<u8>) -> Result<LineO
     let delivery = Delivery { bytes, ..Delivery::default() };
     loop {
         match intake.receive(Channel::File, &delivery).await {
-            Ok(disposition) => return Ok(LineOutcome { line, fate: Fate::Settled(disposition) }),
+            Ok(disposition) => return Ok(LineOutcome { line, disposition }),
             Err(ImportError::Store(StoreError::Unavailable(why))) => {
                 if !told {
                     tracing::warn!(line, error = %why, "the database does not answer; the line is tried again until it does");

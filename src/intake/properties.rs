@@ -151,6 +151,7 @@ mod tests {
         read(b"{}".to_vec(), beside, Region::Eu)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as properties hold it")]
     fn text(value: &str) -> Option<String> {
         Some(value.to_owned())
     }

@@ -5,11 +5,11 @@
 
 use tokio::io::AsyncBufRead;
 
+use super::Refusal;
 use super::json;
-use super::lines::{Fate, LineOutcome, LinesError, each_line};
+use super::lines::{LinesError, each_line};
 use super::message::{Envelope, read_body, read_line};
 use super::properties::{IMPORT_TYPE, TRACEPARENT};
-use super::{Disposition, Refusal};
 use crate::broker::{HeaderValue, Outgoing, Properties, PublishError, Published, Publisher};
 use crate::config::{self, QueueTemplate};
 use crate::lifecycle::{IntakeCode, Region};
@@ -55,6 +55,15 @@ impl Address {
     }
 }
 
+/// A line and whether the broker has it.
+#[derive(Debug)]
+pub struct SentLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Why it was not sent, if it was not.
+    pub sent: Result<(), Refusal>,
+}
+
 /// A line that can be published.
 #[derive(Debug)]
 struct Message {
@@ -72,24 +81,17 @@ pub async fn publish_lines<R>(
     publisher: &Publisher,
     address: &Address,
     input: R,
-    done: impl FnMut(LineOutcome),
+    done: impl FnMut(SentLine),
 ) -> Result<u64, LinesError>
 where
     R: AsyncBufRead + Unpin,
 {
-    each_line(input, |line, bytes| publish_one(publisher, address, line, bytes), done).await
+    let send = async |line, bytes| Ok(SentLine { line, sent: publish_one(publisher, address, line, bytes).await });
+    each_line(input, send, done).await
 }
 
-async fn publish_one(
-    publisher: &Publisher,
-    address: &Address,
-    line: u64,
-    bytes: Vec<u8>,
-) -> Result<LineOutcome, LinesError> {
-    let message = match read_message(bytes, address.default_region) {
-        Ok(message) => message,
-        Err(refusal) => return Ok(LineOutcome { line, fate: Fate::Settled(Disposition::Refused(refusal)) }),
-    };
+async fn publish_one(publisher: &Publisher, address: &Address, line: u64, bytes: Vec<u8>) -> Result<(), Refusal> {
+    let message = read_message(&bytes, address.default_region)?;
     let routing_key = address.routing_key(message.region);
     let mut pauses = Reconnect::default();
     loop {
@@ -101,11 +103,8 @@ async fn publish_one(
             body: &message.body,
         };
         match publisher.publish(outgoing).await {
-            Ok(Published::Confirmed) => return Ok(LineOutcome { line, fate: Fate::Published }),
-            Ok(Published::Returned) => {
-                let refusal = unroutable(address, &routing_key);
-                return Ok(LineOutcome { line, fate: Fate::Settled(Disposition::Refused(refusal)) });
-            }
+            Ok(Published::Confirmed) => return Ok(()),
+            Ok(Published::Returned) => return Err(unroutable(address, &routing_key)),
             // The publisher says why it has no session.
             Err(PublishError::Away(_)) => {}
             Err(error @ (PublishError::Refused | PublishError::TimedOut)) => {
@@ -159,8 +158,8 @@ pub async fn publish_envelope(
 }
 
 /// Reads a line as a worker will read its message.
-fn read_message(bytes: Vec<u8>, default_region: Region) -> Result<Message, Refusal> {
-    message_of(read_line(json::parse(&bytes)?)?, default_region)
+fn read_message(bytes: &[u8], default_region: Region) -> Result<Message, Refusal> {
+    message_of(read_line(json::parse(bytes)?)?, default_region)
 }
 
 fn message_of(envelope: Envelope, default_region: Region) -> Result<Message, Refusal> {
@@ -202,7 +201,7 @@ mod tests {
     }
 
     fn message(line: &Value) -> Result<Message, Refusal> {
-        read_message(line.to_string().into_bytes(), Region::Apac)
+        read_message(line.to_string().as_bytes(), Region::Apac)
     }
 
     #[test]
@@ -240,6 +239,6 @@ mod tests {
         ] {
             assert_eq!(message(&line).unwrap_err().code, code);
         }
-        assert_eq!(read_message(b"{".to_vec(), Region::Eu).unwrap_err().code, IntakeCode::Malformed);
+        assert_eq!(read_message(b"{", Region::Eu).unwrap_err().code, IntakeCode::Malformed);
     }
 }

@@ -111,7 +111,7 @@ pub struct Series {
     runs: Family<Labels<1>, Gauge>,
     upstream_requests: Histograms,
     pub redelivered: Counter,
-    pub dead_letters_unreadable: Gauge,
+    pub dead_letters_stuck: Gauge,
     pub slots_used: Gauge,
     pub oldest_connecting_age: Seconds,
     pub oldest_queued_age: Seconds,
@@ -213,9 +213,9 @@ impl Series {
             self.broker_sessions.clone(),
         );
         to.register(
-            "dead_letters_unreadable",
-            "Whether a dead letter cannot be read (1), so that somebody has to take it out of its queue",
-            self.dead_letters_unreadable.clone(),
+            "dead_letters_stuck",
+            "Whether dead letters cannot be drained (1): one that cannot be read has to be taken out of the queue by hand",
+            self.dead_letters_stuck.clone(),
         );
     }
 
@@ -242,7 +242,7 @@ impl Default for Series {
             replies: Family::default(),
             broker_sessions: Family::default(),
             redelivered: Counter::default(),
-            dead_letters_unreadable: Gauge::default(),
+            dead_letters_stuck: Gauge::default(),
             transitions: Family::default(),
             attempts: Family::default(),
             runs: Family::default(),
@@ -286,6 +286,7 @@ mod tests {
         metrics.count_transition(Word::Created);
         metrics.count_attempt(None);
         other.count_attempt(Some(Class::RateLimited));
+        metrics.set_broker_session("imports", true);
         metrics.set_runs("queued", 7);
         metrics.oldest_outbox_age.set(1.5);
         metrics.observe_upstream(Some(503), Duration::from_millis(30));
@@ -303,6 +304,7 @@ mod tests {
             "tidewaiter_transitions_total{word=\"deleted\"} 0",
             "tidewaiter_attempts_total{outcome=\"succeeded\"} 1",
             "tidewaiter_attempts_total{outcome=\"rate_limited\"} 1",
+            "tidewaiter_broker_sessions{session=\"imports\"} 1",
             "tidewaiter_runs{state=\"queued\"} 7",
             "tidewaiter_oldest_outbox_age_seconds 1.5",
             "tidewaiter_upstream_request_seconds_bucket{le=\"0.04\",answer=\"5xx\"} 1",

@@ -13,5 +13,8 @@
 
 mod api;
 mod debug;
+#[path = "../support/mod.rs"]
+mod shared;
 mod sqlite_start;
 mod store_conformance;
+mod test_servers;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{CliError, Exit, Output};
 use crate::config::{DatabaseKind, Settings};
-use crate::intake::{Disposition, Fate, LineOutcome};
+use crate::intake::{Disposition, LineOutcome, Refusal, SentLine};
 use crate::lifecycle::IntakeCode;
 
 /// The most refused lines that are named one by one to a person.
@@ -70,35 +70,50 @@ impl Tally {
         }
     }
 
-    /// Counts a line. They come in their order.
+    /// Counts a line that was received here. They come in their order.
     pub(super) fn count(&mut self, outcome: LineOutcome) {
-        let LineOutcome { line, fate } = outcome;
-        self.progress.inc(1);
-        let record = match fate {
-            Fate::Published => {
-                self.published += 1;
-                json!({ "line": line, "disposition": "published" })
-            }
-            Fate::Settled(Disposition::Accepted(account)) => {
+        let LineOutcome { line, disposition } = outcome;
+        let record = match disposition {
+            Disposition::Accepted(account) => {
                 self.accepted += 1;
                 json!({ "line": line, "disposition": "accepted", "account": account.id })
             }
-            Fate::Settled(Disposition::Duplicate(account)) => {
+            Disposition::Duplicate(account) => {
                 self.duplicates += 1;
                 json!({ "line": line, "disposition": "duplicate", "account": account })
             }
-            Fate::Settled(Disposition::Refused(refusal)) => {
-                self.refused += 1;
-                let pointer = refusal.pointer().map(str::to_owned);
-                let refused = Refused { line, code: refusal.code, pointer, message: refusal.message };
-                let mut record = json!(refused);
-                record["disposition"] = json!("refused");
-                if self.named.len() < self.most_named {
-                    self.named.push(refused);
-                }
-                record
-            }
+            Disposition::Refused(refusal) => self.refuse(line, refusal),
         };
+        self.record(&record);
+    }
+
+    /// Counts a line that was to go to the broker. They come in their order.
+    pub(super) fn count_sent(&mut self, outcome: SentLine) {
+        let SentLine { line, sent } = outcome;
+        let record = match sent {
+            Ok(()) => {
+                self.published += 1;
+                json!({ "line": line, "disposition": "published" })
+            }
+            Err(refusal) => self.refuse(line, refusal),
+        };
+        self.record(&record);
+    }
+
+    fn refuse(&mut self, line: u64, refusal: Refusal) -> Value {
+        self.refused += 1;
+        let pointer = refusal.pointer().map(str::to_owned);
+        let refused = Refused { line, code: refusal.code, pointer, message: refusal.message };
+        let mut record = json!(refused);
+        record["disposition"] = json!("refused");
+        if self.named.len() < self.most_named {
+            self.named.push(refused);
+        }
+        record
+    }
+
+    fn record(&mut self, record: &Value) {
+        self.progress.inc(1);
         if let Some(report) = &mut self.report
             && let Err(error) = writeln!(report, "{record}").and_then(|()| report.flush())
         {
