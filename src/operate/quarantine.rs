@@ -212,7 +212,7 @@ impl<'a> Resubmission<'a> {
             let detail = format!("only {kept} of its {whole} bytes are kept: give the whole body");
             return Ok(Verdict::told(id, Settled::Cut, detail));
         }
-        let (envelope, region) = match self.envelope(&entry, body)? {
+        let (envelope, region) = match self.envelope(&entry, &body)? {
             Ok(read) => read,
             Err(refusal) => return Ok(Verdict::refused(id, refusal)),
         };
@@ -228,10 +228,10 @@ impl<'a> Resubmission<'a> {
     fn envelope(
         &self,
         entry: &QuarantineEntry,
-        bytes: Vec<u8>,
+        bytes: &[u8],
     ) -> Result<Result<(Envelope, Region), Refusal>, VaultError> {
         let row = &entry.row;
-        let read = json::parse(&bytes).and_then(|value| match row.channel {
+        let read = json::parse(bytes).and_then(|value| match row.channel {
             // What is kept of a file is the line, which may be an envelope.
             Channel::File => read_line(value),
             Channel::Amqp | Channel::Http | Channel::Internal => Ok(Envelope::bare(value)),
