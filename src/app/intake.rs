@@ -9,25 +9,22 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
-use super::drain::Drain;
-use super::sessions::{Session, watch_sessions};
-use crate::broker::topology::{self, Plan};
-use crate::broker::{Broker, BrokerError, Publisher, SessionState, Subscription};
+use super::sessions::{Drain, Session, watch_sessions};
+use crate::broker::topology::{self, Found, Plan};
+use crate::broker::{Broker, Publisher, SessionState, Subscription, Unreadable};
 use crate::config;
-use crate::intake::{Imports, Intake, Replies, publish_replies};
+use crate::intake::{DeadLetters, Imports, Intake, Replies, publish_replies};
 use crate::lifecycle::Region;
 use crate::reconnect::Reconnect;
 use crate::tasks::Tasks;
 
-/// How often a topology that is declared at the start is declared again while a session does not come about.
-const DECLARE_AGAIN: Duration = Duration::from_secs(5);
+/// The longest pause between two tries of a dead letter that cannot be read.
+const LONGEST_REST: Duration = Duration::from_mins(1);
 
-/// What reaches the broker of these settings.
-///
-/// # Errors
-/// [`StartError::BadInput`] when `broker.ca_file` cannot be used.
-pub fn open_broker(settings: &config::Broker) -> Result<Broker, StartError> {
-    Broker::new(settings).map_err(|error| StartError::BadInput(error.to_string()))
+/// How a worker reaches the broker. Where `broker.declare` says so, each session declares what is needed.
+pub(super) fn open_broker(settings: &config::Broker, regions: &[Region]) -> Result<Broker, StartError> {
+    let broker = Broker::new(settings).map_err(|error| StartError::BadInput(error.to_string()))?;
+    Ok(if settings.declare { broker.declaring(topology::plan(settings, regions)) } else { broker })
 }
 
 /// The broker's part of a worker.
@@ -49,24 +46,19 @@ impl BrokerIntake<'_> {
     /// Starts its tasks.
     pub(super) fn start(self) {
         let open = self.gate();
+        if !self.settings.declare {
+            let plan = topology::plan(self.settings, self.regions);
+            self.upkeep.spawn_job("topology", check(self.broker.clone(), plan, self.upkeep.stop()));
+        }
         let mut sessions = Vec::new();
         if self.settings.imports_queue.is_some() {
             let replies = self.start_replies(&mut sessions);
             self.start_imports(&replies, &open, &mut sessions);
         }
-        if let Some(queue) = &self.settings.dead_queue {
-            self.start_drain(queue, open, &mut sessions);
-        }
-        let plan = topology::plan(self.settings, self.regions);
-        let states = sessions.iter().map(|session| session.state.clone()).collect();
-        if self.settings.declare {
-            let declare = declare(self.broker.clone(), plan, states, self.upkeep.stop());
-            self.upkeep.spawn("topology", declare);
-        } else {
-            self.upkeep.spawn_job("topology", check(self.broker.clone(), plan, self.upkeep.stop()));
-        }
+        let drain = self.settings.dead_queue.as_ref().map(|queue| self.start_drain(queue, open));
         let metrics = self.intake.accounts.metrics.clone();
-        self.upkeep.spawn("sessions", watch_sessions(sessions, self.problem, metrics, self.upkeep.stop()));
+        let watched = watch_sessions(sessions, drain, self.problem, metrics, self.upkeep.stop());
+        self.upkeep.spawn("sessions", watched);
     }
 
     /// Open while the database is usable: nothing is taken that could not be stored.
@@ -95,25 +87,20 @@ impl BrokerIntake<'_> {
             let (state, seen) = watch::channel(SessionState::Connecting);
             sessions.push(Session::needed(name, queue.clone(), seen));
             let (broker, prefetch, open) = (self.broker.clone(), self.settings.prefetch, open.clone());
-            let subscription = Subscription { broker, queue, prefetch, open, state };
+            let unreadable = Unreadable::UntilGivenUp;
+            let subscription = Subscription { broker, queue, prefetch, open, state, unreadable };
             let stop = self.work.stop();
             self.work.spawn(name, Imports::run(self.intake.clone(), region, replies.clone(), subscription, stop));
         }
     }
 
-    fn start_drain(&self, queue: &str, open: watch::Receiver<bool>, sessions: &mut Vec<Session>) {
+    fn start_drain(&self, queue: &str, open: watch::Receiver<bool>) -> Drain {
         let (state, seen) = watch::channel(SessionState::Connecting);
-        let drain = Drain {
-            broker: self.broker.clone(),
-            queue: queue.to_owned(),
-            region: self.settings.default_region,
-            intake: self.intake.clone(),
-            open,
-            state,
-            others: sessions.iter().map(|session| session.state.clone()).collect(),
-        };
-        sessions.push(Session::wanted("dead_letters", seen));
-        self.work.spawn("dead letters", drain.run(self.work.stop()));
+        let (broker, unreadable) = (self.broker.clone(), Unreadable::Rest(LONGEST_REST));
+        let subscription = Subscription { broker, queue: queue.to_owned(), prefetch: 1, open, state, unreadable };
+        let (intake, region, stop) = (self.intake.clone(), self.settings.default_region, self.work.stop());
+        self.work.spawn("dead letters", DeadLetters::run(intake, region, subscription, stop));
+        Drain::new(queue.to_owned(), seen)
     }
 
     /// Replies outlast the work: what was taken last is answered, too.
@@ -134,8 +121,6 @@ impl BrokerIntake<'_> {
         replies
     }
 }
-
-type State = watch::Receiver<SessionState>;
 
 /// The queues of imports, each with its session's name and the region of a body that names none.
 fn queues(settings: &config::Broker, regions: &[Region]) -> Vec<(&'static str, Region, String)> {
@@ -159,56 +144,27 @@ fn own_queues(settings: &config::Broker) -> HashSet<String> {
     imports.chain(settings.dead_queue.clone()).collect()
 }
 
-/// Declares the topology, and again whenever a session does not come about: a queue may have been deleted.
-async fn declare(broker: Broker, plan: Plan, sessions: Vec<State>, stop: CancellationToken) {
-    let mut told = None;
-    let mut pauses = Reconnect::default();
-    while !stop.is_cancelled() {
-        let pause = match topology::apply(&broker, &plan).await {
-            Ok(()) => {
-                tracing::debug!("exchanges and queues are declared");
-                told = None;
-                pauses.succeeded();
-                DECLARE_AGAIN
-            }
-            Err(error) => {
-                tell(&mut told, &error);
-                pauses.pause()
-            }
-        };
-        let _ = tokio::time::timeout(pause, stop.cancelled()).await;
-        let failing = || sessions.iter().any(|state| matches!(*state.borrow(), SessionState::Failing(_)));
-        while told.is_none() && !failing() && !stop.is_cancelled() {
-            let _ = tokio::time::timeout(DECLARE_AGAIN, stop.cancelled()).await;
-        }
-    }
-}
-
-/// Says once what is missing. The sessions say what becomes of them.
+/// Says once what is missing at the broker. The sessions say what becomes of them.
 async fn check(broker: Broker, plan: Plan, stop: CancellationToken) {
     let mut pauses = Reconnect::default();
     while !stop.is_cancelled() {
         match topology::check(&broker, &plan).await {
-            Ok(()) => return,
-            Err(BrokerError::Away(_)) => {
-                let _ = tokio::time::timeout(pauses.pause(), stop.cancelled()).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the broker has not all that is configured: `tidewaiter broker apply` declares it");
+            Ok(found) => {
+                let missing = found.iter().filter(|(_, found)| *found == Found::Missing);
+                let missing: Vec<String> = missing.map(|(object, _)| object.to_string()).collect();
+                if !missing.is_empty() {
+                    let missing = missing.join(", ");
+                    tracing::warn!(
+                        missing,
+                        "the broker has not all that is configured: `tidewaiter broker apply` declares it"
+                    );
+                }
                 return;
             }
+            // The sessions tell it.
+            Err(_) => {
+                let _ = tokio::time::timeout(pauses.pause(), stop.cancelled()).await;
+            }
         }
-    }
-}
-
-/// Tells an error unless it was the last one that was told. That the broker is away is told by the sessions.
-fn tell(told: &mut Option<String>, error: &BrokerError) {
-    if let BrokerError::Away(_) = error {
-        return;
-    }
-    let text = error.to_string();
-    if told.as_ref() != Some(&text) {
-        tracing::error!(error = %text, "exchanges and queues cannot be declared (`broker.declare`)");
-        *told = Some(text);
     }
 }

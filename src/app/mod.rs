@@ -1,7 +1,6 @@
 //! Putting the parts together: the worker process, what one-shot verbs need, the demo and its stub provider.
 
 pub mod demo;
-mod drain;
 mod health;
 mod intake;
 mod outfit;
@@ -10,7 +9,6 @@ mod run;
 mod sessions;
 pub mod stub;
 
-pub use intake::open_broker;
 pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, wait_for_store};
 pub use run::{Worker, run};
 

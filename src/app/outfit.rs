@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{StartError, check_keys, open_broker};
+use super::intake::open_broker;
+use super::{StartError, check_keys};
 use crate::broker::Broker;
 use crate::config::{DatabaseKind, Settings, Sink};
 use crate::relay::{EventSink, NdjsonSink, NoSink};
@@ -36,9 +37,13 @@ impl Outfit {
             probes: bind(settings.probes_listen, "probes.listen").await?,
             sink: open_sink(settings)?,
             upstream: open_upstream(settings)?,
-            broker: settings.broker.as_ref().map(open_broker).transpose()?,
+            broker: broker_of(settings)?,
         })
     }
+}
+
+fn broker_of(settings: &Settings) -> Result<Option<Broker>, StartError> {
+    settings.broker.as_ref().map(|broker| open_broker(broker, &settings.worker.regions)).transpose()
 }
 
 fn lock_file(settings: &Settings) -> Result<Option<FileLock>, StartError> {

@@ -1,4 +1,4 @@
-//! Looking at the sessions with the broker, for `readyz` and the gauges.
+//! Looking at the sessions with the broker, for `readyz`, the gauges and the alarm.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::telemetry::Metrics;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// A session that was usable and is being rebuilt counts as usable for this long: about three tries.
-const REBUILDING: Duration = Duration::from_secs(2);
+/// What has been so for this long is not a passing thing.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// A session that is looked at.
 #[derive(Debug)]
@@ -21,66 +21,102 @@ pub(super) struct Session {
     name: &'static str,
     /// The queue without whose consumer the worker is not ready.
     needed: Option<String>,
-    pub(super) state: watch::Receiver<SessionState>,
-    /// Since when it is not usable; `None` while it is.
-    lost: Option<Lost>,
-}
-
-/// A session that is not usable.
-#[derive(Debug, Clone, Copy)]
-enum Lost {
-    /// It never was.
-    AtFirst,
-    Since(Instant),
+    state: watch::Receiver<SessionState>,
 }
 
 impl Session {
     /// The worker is not ready without it.
     pub(super) const fn needed(name: &'static str, queue: String, state: watch::Receiver<SessionState>) -> Self {
-        Self { name, needed: Some(queue), state, lost: Some(Lost::AtFirst) }
+        Self { name, needed: Some(queue), state }
     }
 
     /// The worker can do without it.
     pub(super) const fn wanted(name: &'static str, state: watch::Receiver<SessionState>) -> Self {
-        Self { name, needed: None, state, lost: Some(Lost::AtFirst) }
+        Self { name, needed: None, state }
     }
 
-    /// Looks at it; answers why the worker is not ready for its sake.
-    fn look(&mut self, metrics: &Metrics, now: Instant) -> Option<String> {
-        let state = self.state.borrow().clone();
-        metrics.set_broker_session(self.name, state == SessionState::Attached);
-        if state == SessionState::Attached {
-            self.lost = None;
-            return None;
-        }
-        let lost = *self.lost.get_or_insert(Lost::Since(now));
-        let rebuilding = matches!(lost, Lost::Since(since) if now.duration_since(since) < REBUILDING);
-        let queue = self.needed.as_ref().filter(|_| !rebuilding)?;
-        let why = match state {
+    fn is_attached(&self) -> bool {
+        *self.state.borrow() == SessionState::Attached
+    }
+
+    /// Why the worker is not ready for its sake.
+    fn objection(&self) -> Option<String> {
+        let queue = self.needed.as_ref()?;
+        let state = self.state.borrow();
+        let why = match &*state {
             SessionState::Failing(why) => why,
-            SessionState::Closed => "the database is not usable".to_owned(),
-            SessionState::Connecting | SessionState::Attached => "connecting to the broker".to_owned(),
+            SessionState::Closed => "the database is not usable",
+            SessionState::Connecting => "connecting to the broker",
+            SessionState::Attached | SessionState::Rebuilding(_) => return None,
         };
         Some(format!("queue `{queue}` is not consumed: {why}"))
     }
 }
 
-/// Tells whether the sessions that are needed are there, until `stop`.
+/// The drain of dead letters, which nobody waits for and which can be stuck.
+#[derive(Debug)]
+pub(super) struct Drain {
+    queue: String,
+    state: watch::Receiver<SessionState>,
+    /// Since when it has been working.
+    working: Option<Instant>,
+    /// Since when it has not been working steadily.
+    unsteady: Option<Instant>,
+    is_stuck: bool,
+}
+
+impl Drain {
+    pub(super) const fn new(queue: String, state: watch::Receiver<SessionState>) -> Self {
+        Self { queue, state, working: None, unsteady: None, is_stuck: false }
+    }
+
+    /// Looks at it. While the broker itself is away it is not stuck.
+    fn look(&mut self, is_broker_there: bool, metrics: &Metrics, now: Instant) {
+        let state = self.state.borrow().clone();
+        metrics.set_broker_session("dead_letters", state == SessionState::Attached);
+        let long = |since: Instant| now.duration_since(since) >= STEADY;
+        let Some(why) = state.problem() else {
+            // One that breaks at each delivery is attached for a moment, too.
+            if long(*self.working.get_or_insert(now)) {
+                self.unsteady = None;
+                self.is_stuck = false;
+            }
+            metrics.dead_letters_stuck.set(self.is_stuck.into());
+            return;
+        };
+        self.working = None;
+        if !is_broker_there {
+            self.unsteady = None;
+        } else if long(*self.unsteady.get_or_insert(now)) && !self.is_stuck {
+            self.is_stuck = true;
+            tracing::error!(
+                queue = self.queue,
+                error = why,
+                "dead letters cannot be drained. Where a message cannot be read, take it out of the queue by hand: in the management interface, or with `rabbitmqadmin get queue=NAME ackmode=ack_requeue_false`. It is tried again every minute"
+            );
+        }
+        metrics.dead_letters_stuck.set(self.is_stuck.into());
+    }
+}
+
+/// Says until `stop` what is wrong with the sessions that are needed, and whether the drain is stuck.
 pub(super) async fn watch_sessions(
-    mut sessions: Vec<Session>,
+    sessions: Vec<Session>,
+    mut drain: Option<Drain>,
     problem: watch::Sender<Option<String>>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let now = Instant::now();
-        let found = sessions.iter_mut().filter_map(|session| session.look(&metrics, now));
-        let found: Option<String> = found.reduce(|all, one| format!("{all}; {one}"));
-        problem.send_if_modified(|told| {
-            let changed = *told != found;
-            *told = found;
-            changed
-        });
+        for session in &sessions {
+            metrics.set_broker_session(session.name, session.is_attached());
+        }
+        if let Some(drain) = &mut drain {
+            let is_broker_there = sessions.is_empty() || sessions.iter().any(Session::is_attached);
+            drain.look(is_broker_there, &metrics, Instant::now());
+        }
+        let found = sessions.iter().filter_map(Session::objection).reduce(|all, one| format!("{all}; {one}"));
+        problem.send_replace(found);
         let _ = tokio::time::timeout(LOOK, stop.cancelled()).await;
     }
 }
@@ -89,33 +125,68 @@ pub(super) async fn watch_sessions(
 mod tests {
     use super::*;
 
-    fn session() -> (watch::Sender<SessionState>, Session) {
+    fn failing() -> SessionState {
+        SessionState::Failing("gone".to_owned())
+    }
+
+    #[test]
+    fn a_needed_session_is_missed_until_it_is_there_and_not_while_it_is_rebuilt() {
         let (sender, state) = watch::channel(SessionState::Connecting);
-        (sender, Session::needed("imports", "q".to_owned(), state))
+        let session = Session::needed("imports", "q".to_owned(), state);
+        assert!(session.objection().unwrap().contains("`q`"));
+        for usable in [SessionState::Attached, SessionState::Rebuilding("gone".to_owned())] {
+            sender.send_replace(usable);
+            assert_eq!(session.objection(), None);
+        }
+        sender.send_replace(failing());
+        assert!(session.objection().unwrap().ends_with("gone"));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_session_is_missed_from_the_start_and_after_a_loss_only_when_it_does_not_come_back() {
-        let (sender, mut session) = session();
-        let metrics = Metrics::default();
-        let start = Instant::now();
-        assert!(session.look(&metrics, start).unwrap().contains("`q`"));
-        sender.send_replace(SessionState::Attached);
-        assert_eq!(session.look(&metrics, start), None);
-        sender.send_replace(SessionState::Failing("gone".to_owned()));
-        assert_eq!(session.look(&metrics, start), None);
-        let later = start + REBUILDING;
-        assert!(session.look(&metrics, later).unwrap().ends_with("gone"));
-        sender.send_replace(SessionState::Attached);
-        assert_eq!(session.look(&metrics, later), None);
-        assert!(metrics.render().contains("tidewaiter_broker_sessions{session=\"imports\"} 1"));
+    #[test]
+    fn what_the_worker_can_do_without_is_not_missed() {
+        let (_sender, state) = watch::channel(failing());
+        assert_eq!(Session::wanted("replies", state).objection(), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_the_worker_can_do_without_does_not_make_it_unready() {
-        let (_sender, state) = watch::channel(SessionState::Failing("gone".to_owned()));
-        let metrics = Metrics::default();
-        assert_eq!(Session::wanted("replies", state).look(&metrics, Instant::now()), None);
-        assert!(metrics.render().contains("tidewaiter_broker_sessions{session=\"replies\"} 0"));
+    /// A drain whose state is told, and the alarm after each look.
+    struct Looked {
+        sender: watch::Sender<SessionState>,
+        drain: Drain,
+        metrics: Metrics,
+        now: Instant,
+    }
+
+    impl Looked {
+        fn new() -> Self {
+            let (sender, state) = watch::channel(SessionState::Connecting);
+            let (drain, metrics) = (Drain::new("dead".to_owned(), state), Metrics::default());
+            Self { sender, drain, metrics, now: Instant::now() }
+        }
+
+        fn after(&mut self, seconds: u64, state: SessionState, is_broker_there: bool) -> i64 {
+            self.now += Duration::from_secs(seconds);
+            self.sender.send_replace(state);
+            self.drain.look(is_broker_there, &self.metrics, self.now);
+            self.metrics.dead_letters_stuck.get()
+        }
+    }
+
+    #[test]
+    fn a_drain_that_breaks_again_and_again_is_stuck_until_it_works_steadily() {
+        let mut looked = Looked::new();
+        assert_eq!(looked.after(0, failing(), true), 0);
+        assert_eq!(looked.after(5, SessionState::Attached, true), 0);
+        assert_eq!(looked.after(5, failing(), true), 1);
+        assert_eq!(looked.after(1, SessionState::Attached, true), 1);
+        assert_eq!(looked.after(10, SessionState::Attached, true), 0);
+    }
+
+    #[test]
+    fn a_drain_without_a_broker_is_not_stuck() {
+        let mut looked = Looked::new();
+        assert_eq!(looked.after(0, failing(), false), 0);
+        assert_eq!(looked.after(60, failing(), false), 0);
+        assert_eq!(looked.after(0, failing(), true), 0);
+        assert_eq!(looked.after(60, failing(), true), 1);
     }
 }

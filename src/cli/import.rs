@@ -15,7 +15,7 @@ use self::tally::Tally;
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, block_on};
 use crate::app;
-use crate::broker::Publisher;
+use crate::broker::{Broker, Publisher};
 use crate::config::{self, Settings};
 use crate::intake::{Address, LinesError, publish_lines, receive_lines};
 use crate::tasks::Tasks;
@@ -92,7 +92,7 @@ fn publish(
 ) -> Result<Told, CliError> {
     let _flush = telemetry::start(&settings.log, &Metrics::default())
         .map_err(|error| CliError::unavailable(format!("the log cannot be started: {error}")))?;
-    let broker = app::open_broker(broker)?;
+    let broker = Broker::new(broker)?;
     block_on(async {
         let tasks = Tasks::new();
         let publisher = Publisher::new(broker, "import");

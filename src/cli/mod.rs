@@ -5,6 +5,7 @@
 //! only translate between a person and the library; nothing is decided here.
 
 mod accounts;
+mod broker;
 mod choice;
 mod config;
 mod definitions;
@@ -94,6 +95,8 @@ enum Verb {
     Events(events::Events),
     #[command(subcommand)]
     Definitions(definitions::Definitions),
+    #[command(subcommand)]
+    Broker(broker::BrokerVerb),
     Migrate(migrate::Migrate),
     #[command(subcommand)]
     Config(config::Config),
@@ -113,6 +116,7 @@ impl Cli {
             Verb::Quarantine(verb) => verb.run(&self.globals),
             Verb::Events(verb) => verb.run(&self.globals),
             Verb::Definitions(verb) => verb.run(&self.globals),
+            Verb::Broker(verb) => verb.run(&self.globals),
             Verb::Migrate(verb) => verb.run(&self.globals),
             Verb::Config(verb) => verb.run(&self.globals),
             Verb::Eval(verb) => verb.run(&self.globals),

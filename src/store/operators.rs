@@ -63,6 +63,8 @@ pub struct NewReplayItem {
     pub run: Uuid,
     /// The version in which it was chosen.
     pub expected_sequence: i64,
+    /// Why it is left alone from the start.
+    pub refusal: Option<&'static str>,
 }
 
 /// A replay as it is kept.

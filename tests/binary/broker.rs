@@ -49,7 +49,7 @@ fn a_message_becomes_an_account_whose_events_continue_its_trace_and_its_sender_i
     let properties = with_id("m-1")
         .with_correlation_id("c-1".into())
         .with_reply_to("answers".into())
-        .with_kind("integrated_account.import.v1".into())
+        .with_type("integrated_account.import.v1".into())
         .with_content_type("application/json".into())
         .with_headers(headers);
     mq.send(EU, properties.clone(), oauth("acme", "good").to_string());
@@ -120,7 +120,7 @@ fn what_cannot_be_accepted_is_kept_with_its_reason_and_never_delivered_again() {
         (plain(), elsewhere.to_string().into_bytes(), "wrong_region"),
         (plain(), unknown.to_string().into_bytes(), "unknown_install"),
         (
-            plain().with_kind("integrated_account.import.v9".into()),
+            plain().with_type("integrated_account.import.v9".into()),
             good().to_string().into_bytes(),
             "unsupported_version",
         ),

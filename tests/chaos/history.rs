@@ -91,7 +91,7 @@ pub struct Receipt {
     pub body: String,
 }
 
-/// One line of `tidewaiter quarantine list --all --json`.
+/// One line of `tidewaiter quarantine list --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct QuarantineRow {
     pub message_id: String,

@@ -68,7 +68,7 @@ pub const PROPERTIES: [Way; 3] = [
     },
     Way {
         name: "another content type",
-        expect: Expect::Refused(IntakeCode::Malformed),
+        expect: Expect::Refused(IntakeCode::Invalid),
         spoil: Spoil::Properties(|message| set(message, "content_type", json!("text/csv"))),
     },
     Way {

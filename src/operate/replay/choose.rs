@@ -21,6 +21,8 @@ pub struct Chosen {
     pub count: u64,
     /// How many may not, by why.
     pub ineligible: BTreeMap<Ineligible, u64>,
+    /// Those, with their versions; no more than the cap.
+    pub left: Vec<(Uuid, i64, Ineligible)>,
     /// The definition that each install's accounts would get.
     pub definitions: BTreeMap<Uuid, DefinitionHash>,
 }
@@ -63,9 +65,11 @@ pub async fn choose_planned(accounts: &Accounts, plan: &Replay) -> Result<Chosen
         let found = chooser.read(&ids).await?;
         for item in items {
             match found.get(&item.account) {
-                Some(candidate) if candidate.sequence != item.expected_sequence => chooser.leave(Ineligible::Changed),
+                Some(candidate) if candidate.sequence != item.expected_sequence => {
+                    chooser.leave(candidate.id, candidate.sequence, Ineligible::Changed);
+                }
                 Some(candidate) => chooser.look_at(candidate.clone()).await?,
-                None => chooser.leave(Ineligible::Absent),
+                None => chooser.leave(item.account, 0, Ineligible::Absent),
             }
         }
     }
@@ -101,7 +105,7 @@ impl<'a> Chooser<'a> {
                 match found.remove(id) {
                     Some(candidate) => self.look_at(candidate).await?,
                     None if self.seen.contains(id) => {}
-                    None => self.leave(Ineligible::Absent),
+                    None => self.leave(*id, 0, Ineligible::Absent),
                 }
             }
         }
@@ -119,7 +123,7 @@ impl<'a> Chooser<'a> {
             return Ok(());
         }
         if let Some(objection) = objection(&candidate, self.terms.resend) {
-            self.leave(objection);
+            self.leave(candidate.id, candidate.sequence, objection);
             return Ok(());
         }
         let known = self.installs.get(&candidate.install).copied();
@@ -136,12 +140,15 @@ impl<'a> Chooser<'a> {
                     self.chosen.eligible.push(candidate);
                 }
             }
-            Err(ineligible) => self.leave(ineligible),
+            Err(ineligible) => self.leave(candidate.id, candidate.sequence, ineligible),
         }
         Ok(())
     }
 
-    fn leave(&mut self, why: Ineligible) {
+    fn leave(&mut self, id: Uuid, sequence: i64, why: Ineligible) {
+        if self.chosen.left.len() < self.terms.cap {
+            self.chosen.left.push((id, sequence, why));
+        }
         *self.chosen.ineligible.entry(why).or_default() += 1;
     }
 

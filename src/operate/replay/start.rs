@@ -124,11 +124,12 @@ fn filter_of(selection: &Selection) -> String {
 
 fn new_replay(accounts: &Accounts, selection: &Selection, terms: Terms, chosen: &Chosen, actor: &str) -> NewReplay {
     let id = accounts.clock.new_id();
-    let item = |candidate: &crate::store::Candidate| NewReplayItem {
-        account: candidate.id,
-        run: accounts.clock.new_id(),
-        expected_sequence: candidate.sequence,
+    let item = |account, expected_sequence, refusal| {
+        let run = accounts.clock.new_id();
+        NewReplayItem { account, run, expected_sequence, refusal }
     };
+    let eligible = chosen.eligible.iter().map(|candidate| item(candidate.id, candidate.sequence, None));
+    let left = chosen.left.iter().map(|(account, sequence, why)| item(*account, *sequence, Some(why.as_str())));
     NewReplay {
         id,
         key: id.to_string(),
@@ -137,7 +138,7 @@ fn new_replay(accounts: &Accounts, selection: &Selection, terms: Terms, chosen: 
         resend: terms.resend,
         actor: actor.to_owned(),
         started: false,
-        items: chosen.eligible.iter().map(item).collect(),
+        items: eligible.chain(left).collect(),
     }
 }
 

@@ -27,9 +27,10 @@ const CANDIDATES: &str = concat!("SELECT ", candidate_columns!(), " FROM account
 const SAVE: &str = "WITH new AS (INSERT INTO replays (id, key, filter, cap, resend, actor, created_at, started_at) \
     SELECT $1, $2, $3, $4, $5, $6, t.now, CASE WHEN $7 THEN t.now END FROM (SELECT now_ms() AS now) t \
     ON CONFLICT (key) DO NOTHING RETURNING id), \
-    items AS (INSERT INTO replay_items (replay_id, place, account_id, run_id, expected_sequence) \
-    SELECT new.id, i.place - 1, i.account, i.run, i.sequence FROM new CROSS JOIN \
-    unnest($8::uuid[], $9::uuid[], $10::bigint[]) WITH ORDINALITY AS i(account, run, sequence, place)) \
+    items AS (INSERT INTO replay_items (replay_id, place, account_id, run_id, expected_sequence, refusal) \
+    SELECT new.id, i.place - 1, i.account, i.run, i.sequence, i.refusal FROM new CROSS JOIN \
+    unnest($8::uuid[], $9::uuid[], $10::bigint[], $11::text[]) WITH ORDINALITY \
+    AS i(account, run, sequence, refusal, place)) \
     SELECT EXISTS (SELECT 1 FROM new) AS made";
 
 const REPLAY: &str = concat!("SELECT ", replay_columns!(), " FROM replays WHERE id = $1");
@@ -96,6 +97,7 @@ pub(super) async fn save(line: &Line, new: &NewReplay) -> Result<bool, StoreErro
         .bind(new.items.iter().map(|item| item.account).collect::<Vec<_>>())
         .bind(new.items.iter().map(|item| item.run).collect::<Vec<_>>())
         .bind(new.items.iter().map(|item| item.expected_sequence).collect::<Vec<_>>())
+        .bind(new.items.iter().map(|item| item.refusal).collect::<Vec<_>>())
         .fetch_one(taken.get())
         .await?;
     taken.keep();

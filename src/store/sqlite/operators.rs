@@ -58,8 +58,8 @@ const SAVE: &str = concat!(
 );
 
 const SAVE_ITEMS: Bulk = Bulk::insert(
-    "INSERT INTO replay_items (replay_id, place, account_id, run_id, expected_sequence) VALUES ",
-    "(?, ?, ?, ?, ?)",
+    "INSERT INTO replay_items (replay_id, place, account_id, run_id, expected_sequence, refusal) VALUES ",
+    "(?, ?, ?, ?, ?, ?)",
 );
 
 pub(super) async fn save(writer: &Writer, new: &NewReplay) -> Result<bool, StoreError> {
@@ -80,7 +80,8 @@ pub(super) async fn save(writer: &Writer, new: &NewReplay) -> Result<bool, Store
         let items: Vec<(i64, &NewReplayItem)> = (0..).zip(&new.items).collect();
         SAVE_ITEMS
             .run(taken.get(), &items, |statement, (place, item)| {
-                statement.bind(new.id).bind(*place).bind(item.account).bind(item.run).bind(item.expected_sequence)
+                let statement = statement.bind(new.id).bind(*place).bind(item.account).bind(item.run);
+                statement.bind(item.expected_sequence).bind(item.refusal)
             })
             .await?;
     }

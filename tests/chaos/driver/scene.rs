@@ -22,7 +22,7 @@ use crate::rng::Rng;
 use crate::shared::services::Services;
 
 /// The metric that says that there are dead letters that nobody can read.
-const ALARM: &str = "tidewaiter_dead_letters_unreadable";
+const ALARM: &str = "tidewaiter_dead_letters_stuck";
 
 /// What every step of a run needs.
 #[derive(Clone, Copy)]
@@ -153,7 +153,7 @@ impl Scene<'_> {
         let active = received.pop().unwrap_or_default();
         let everything = received.pop().unwrap_or_default();
         let (queues, dead_letters) = broker.waiting(self.upstream)?;
-        let listing = run(with_config(binary(["quarantine", "list", "--all", "--json"]), config))?;
+        let listing = run(with_config(binary(["quarantine", "list", "--limit", "1000000", "--json"]), config))?;
         fs::write(self.quarantine(), &listing)?;
         let quarantine = ndjson("the quarantine", &listing)?;
         Ok(Some(Brokered { confirmed: confirmed.clone(), quarantine, everything, active, queues, dead_letters, alarm }))

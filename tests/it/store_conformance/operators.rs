@@ -73,6 +73,7 @@ fn new_replay(key: &str, accounts: &[(Uuid, i64)]) -> NewReplay {
         account: *account,
         run: id(),
         expected_sequence: *sequence,
+        refusal: (*sequence == 7).then_some("not_failed"),
     };
     NewReplay {
         id: id(),
@@ -100,6 +101,8 @@ pub async fn a_replay_is_kept_with_its_accounts_once_a_key(database: &Database) 
     let told: Vec<_> = items.iter().map(|item| (item.account, item.run, item.expected_sequence)).collect();
     let expected: Vec<_> = new.items.iter().map(|item| (item.account, item.run, item.expected_sequence)).collect();
     assert_eq!(told, expected);
+    let refused: Vec<_> = items.iter().filter_map(|item| Some((item.place, item.refusal.as_deref()?))).collect();
+    assert_eq!(refused, [(7, "not_failed")]);
     let page = store.replay_items(new.id, 98, 1).await.unwrap();
     assert_eq!((page.len(), page[0].account), (1, accounts[98].0));
     assert!(store.replay(id()).await.unwrap().is_none() && store.replay_of_key("other").await.unwrap().is_none());
