@@ -181,3 +181,31 @@ pub(super) async fn settle(writer: &Writer, id: Uuid, how: &Settlement, actor: &
     taken.commit().await?;
     Ok(done.rows_affected() == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+
+    use super::*;
+    use crate::store::migrate::STEPS;
+
+    #[tokio::test]
+    async fn large_tables_are_read_by_their_indices() {
+        let mut db = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for step in STEPS {
+            sqlx::raw_sql(step.sqlite).execute(&mut db).await.unwrap();
+        }
+        for (statement, index) in [
+            (FAILED, "a USING INDEX accounts_failed_at (status=? AND (updated_at,id)>(?,?))"),
+            (FAILED, "r USING INDEX runs_unfinished (account_id=?)"),
+            (ITEMS, "r USING INDEX sqlite_autoindex_runs_1 (id=?)"),
+            (REPLAY_OF_KEY, "replays USING INDEX sqlite_autoindex_replays_2 (key=?)"),
+        ] {
+            let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let rows = sqlx::query(plan).fetch_all(&mut db).await.unwrap();
+            let told: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            assert!(told.iter().any(|line| line.contains(index)), "{index}: {told:#?}");
+            assert!(!told.iter().any(|line| line.contains("TEMP B-TREE") || line.starts_with("SCAN a")), "{told:#?}");
+        }
+    }
+}

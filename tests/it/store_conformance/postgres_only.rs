@@ -180,3 +180,21 @@ async fn an_accept_that_waited_for_the_same_message_is_a_duplicate_of_it() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn failed_accounts_are_read_in_order_from_their_index_by_a_plan_for_any_status() {
+    on_postgres(async |database| {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        let statement = OPERATORS_STATEMENTS.iter().find(|statement| statement.contains("a.updated_at, a.id LIMIT"));
+        connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan").await.unwrap();
+        let prepare = format!("PREPARE failed (text, bigint, uuid, bigint) AS {}", statement.unwrap());
+        connection.execute(sqlx::AssertSqlSafe(prepare)).await.unwrap();
+        let explain = format!("EXPLAIN EXECUTE failed ('needs_reauth', 0, '{}', 10)", uuid::Uuid::nil());
+        let plan: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains("accounts_failed_at") && plan.contains("runs_unfinished"), "{plan}");
+        assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
+    })
+    .await;
+}
