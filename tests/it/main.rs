@@ -13,6 +13,7 @@
 
 mod api;
 mod debug;
+mod operate;
 #[path = "../support/mod.rs"]
 mod shared;
 mod relay;
