@@ -195,7 +195,7 @@ impl List {
                 row.state.as_str(),
                 &row.reason,
                 row.channel.as_str(),
-                &row.message_id,
+                row.message_id.as_deref().unwrap_or("-"),
                 &row.arrivals.to_string(),
                 &rfc3339(row.last_at_ms),
                 &row.body_bytes.to_string(),

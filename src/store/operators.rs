@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Channel;
 use super::rows::{self, RowError};
 use crate::lifecycle::{Reason, ReasonCode, Status, words};
-use crate::seal::Sealed;
+use crate::seal::{Sealed, hex};
 
 /// An account as far as a replay has to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,8 +141,8 @@ pub struct QuarantineRow {
     pub id: Uuid,
     /// How it came.
     pub channel: Channel,
-    /// The producer's id of the message, or its fingerprint in hex.
-    pub message_id: String,
+    /// The producer's id of the message; `None` where the fingerprint stands for it, which is not told.
+    pub message_id: Option<String>,
     /// The intake code.
     pub reason: String,
     /// What is wrong and where, without values.
@@ -263,17 +263,18 @@ pub(super) fn replay_item(row: &impl rows::Columns) -> Row<ReplayItem> {
 /// The columns of [`quarantine_row`].
 macro_rules! quarantine_columns {
     () => {
-        "id, channel, message_id, reason, detail, pointer, correlation_id, queue, body_bytes, state, arrivals, \
+        "id, channel, message_id, fingerprint, reason, detail, pointer, correlation_id, queue, body_bytes, state, arrivals, \
     first_at, last_at, settled_at, settled_by, resubmitted_as"
     };
 }
 pub(super) use quarantine_columns;
 
 pub(super) fn quarantine_row(row: &impl rows::Columns) -> Row<QuarantineRow> {
+    let fingerprint = rows::hash(row, "fingerprint")?.0;
     Ok(QuarantineRow {
         id: rows::must(row.id("id")?, "id")?,
         channel: rows::word(row, "channel")?,
-        message_id: rows::must(row.text("message_id")?, "message_id")?,
+        message_id: row.text("message_id")?.filter(|id| *id != hex(&fingerprint)),
         reason: rows::must(row.text("reason")?, "reason")?,
         detail: rows::must(row.text("detail")?, "detail")?,
         pointer: row.text("pointer")?,

@@ -38,6 +38,7 @@ fn requests_are_listed_and_shown_without_their_bodies() {
         (&json!("invalid"), &json!("/colour"), &json!("held"))
     );
     assert_eq!((&row["channel"], &row["correlation_id"], &row["arrivals"]), (&json!("file"), &json!("c-1"), &json!(1)));
+    assert!(rows.iter().filter(|row| row["message_id"].is_null()).count() == 2, "a fingerprint is not told: {rows:?}");
     let said = [
         place.run(&["quarantine", "list"]),
         place.run(&["quarantine", "list", "--json"]),
