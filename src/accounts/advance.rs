@@ -9,7 +9,7 @@ use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status
 use crate::reconnect::Reconnect;
 use crate::store::{
     Account, AccountChange, Commit, Committed, Credential, CredentialChange, Patience, Run, RunChange, StoreError,
-    TransitionWrite,
+    TransitionWrite, Unpublished,
 };
 
 /// What a worker holds while it performs a run.
@@ -81,10 +81,11 @@ impl Accounts {
                 Verdict::Superseded => return Ok(Advanced::Lost),
             };
             let commit = self.commit_of(held, ended, transition, paths)?;
+            let event = commit.transition.as_ref().map(|write| Unpublished::of(commit.account, &write.event));
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
-                    if let Some(transition) = transition {
-                        self.told(transition.word);
+                    if let (Some(transition), Some(event)) = (transition, event) {
+                        self.told(transition.word, event);
                     }
                     return Ok(Advanced::Committed(transition.map(|transition| transition.word)));
                 }

@@ -11,6 +11,7 @@ use crate::lifecycle::{
 };
 use crate::store::{
     Accept, Accepted, Account, Channel, Claimed, Credential, InstallEntry, NewRun, Patience, Run, StoreError,
+    Unpublished,
 };
 
 /// What a producer asks for, checked against everything but the install's definition.
@@ -133,9 +134,10 @@ impl Accounts {
         let accept = Accept { account, credential, run, event };
         let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, slot)));
         let account = accept.account.clone();
+        let event = Unpublished::of(account_id, &accept.event);
         match self.store.accept(accept, patience).await? {
             Accepted::Created => {
-                self.told(transition.word);
+                self.told(transition.word, event);
                 match (started, &self.lane) {
                     (Some((lane, started)), _) => lane.start(started),
                     (None, Some(lane)) => lane.queued.notify_one(),

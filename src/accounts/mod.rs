@@ -10,6 +10,7 @@ mod catalog;
 mod fair;
 mod import;
 mod lane;
+mod outlet;
 mod vault;
 
 use std::sync::Arc;
@@ -22,10 +23,12 @@ pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
 pub use lane::{FastLane, Slot, Started};
+pub use outlet::{Fresh, Outlet, Told};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::lifecycle::Word;
+use crate::store::{Store, Unpublished};
 use crate::telemetry::Metrics;
 
 /// What changing accounts needs. Cheap to clone.
@@ -43,8 +46,8 @@ pub struct Accounts {
     pub fair: Arc<FairKeys>,
     /// The way past the queue for requests that arrive while this process has a free slot.
     pub lane: Option<Arc<FastLane>>,
-    /// Rung after every commit with an event: the relay of this process has work.
-    pub committed: Arc<Notify>,
+    /// Hands every committed event to the relay of this process.
+    pub outlet: Outlet,
     /// Rung after every commit with an event, for everybody who waits for one.
     pub settled: Arc<Notify>,
     /// Counters.
@@ -54,10 +57,10 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Tells everybody in this process that an event was committed.
-    fn told(&self, word: crate::lifecycle::Word) {
+    /// Tells everybody in this process of an event that is committed.
+    fn told(&self, word: Word, event: Unpublished) {
         self.metrics.count_transition(word);
-        self.committed.notify_one();
+        self.outlet.tell(event);
         self.settled.notify_waiters();
     }
 }

@@ -159,12 +159,16 @@ impl Worker {
         metrics: Metrics,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, StartError> {
-        let Outfit { lock, api, probes, sink, upstream, broker } = outfit;
+        let Outfit { lock, api, probes, sink, publisher, upstream, broker } = outfit;
         let (problem, database) = watch::channel(Some("not asked yet".to_owned()));
         let (relay_health, relay) = watch::channel(true);
         let intake_problem = watch::channel(Some("the worker is starting".to_owned())).0;
         let consumes = settings.broker.as_ref().is_some_and(|broker| broker.imports_queue.is_some());
         let door = Door::default();
+        if let Some(publisher) = publisher {
+            // Outlasts the relay, which publishes to the last.
+            stages.store.spawn("publisher", publisher.run(stages.store.stop()));
+        }
         if let Some(listener) = probes {
             let intake = consumes.then(|| intake_problem.subscribe());
             let (database, door, metrics) = (database.clone(), door.clone(), metrics.clone());
@@ -214,7 +218,7 @@ impl Worker {
             store: Arc::clone(&self.store),
             sink,
             worker: self.lane.worker,
-            committed: Arc::clone(&self.parts.accounts.committed),
+            outlet: self.parts.accounts.outlet.clone(),
             metrics: metrics.clone(),
             healthy: relay_health,
         };

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::view::AccountView;
 use crate::clock::rfc3339;
 use crate::lifecycle::{CauseTrigger, Reason, Status, Transition, Word};
-use crate::store::{Account, Event};
+use crate::store::{Account, Event, IntegrationRef};
 
 /// Why a transition happened.
 #[derive(Debug, Clone, Copy)]
@@ -119,12 +119,13 @@ struct Cause<'a> {
 #[serde(untagged)]
 enum Told<'a> {
     Present(Box<AccountView<'a, Box<RawValue>>>),
-    /// Of a deleted account only the ids are told.
+    /// Of a deleted account only the ids are told, and whose integration it was, by which events are routed.
     Deleted {
         id: Uuid,
         tenant_id: &'a str,
         environment_id: Uuid,
         environment_integration_id: Uuid,
+        integration: &'a IntegrationRef,
     },
 }
 
@@ -137,6 +138,7 @@ impl<'a> Told<'a> {
                 tenant_id: &account.tenant_id,
                 environment_id: account.environment_id,
                 environment_integration_id: account.environment_integration_id,
+                integration: &account.integration,
             };
         }
         let context = serde_json::value::to_raw_value(&account.context).ok();
@@ -149,7 +151,6 @@ impl<'a> Told<'a> {
 mod tests {
     use super::*;
     use crate::lifecycle::{AuthenticationMethod, Region};
-    use crate::store::IntegrationRef;
     use serde_json::{Value, json};
 
     fn account() -> Account {
@@ -204,10 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_tells_ids_only() {
+    fn a_deletion_tells_ids_and_the_integration_only() {
         let told = event(&account(), None, Word::Deleted, 1000);
         assert_eq!(told["data"]["status"], Value::Null);
         let keys: Vec<_> = told["data"]["account"].as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys, ["id", "tenant_id", "environment_id", "environment_integration_id"]);
+        assert_eq!(keys, ["id", "tenant_id", "environment_id", "environment_integration_id", "integration"]);
+    }
+
+    #[test]
+    fn every_event_can_be_routed_by_its_envelope_alone() {
+        for (to, word) in [(Some(Status::Active), Word::Active), (None, Word::Deleted)] {
+            let told = event(&account(), to, word, 10).to_string();
+            let outline = crate::events::outline(&told);
+            assert_eq!((&*outline.region, &*outline.integration), ("eu", "zendesk"), "{word}");
+            assert_eq!((outline.correlation_id.as_deref(), outline.time_s), (Some("c-1"), Some(1_790_000_000)));
+        }
     }
 }

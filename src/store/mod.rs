@@ -74,9 +74,6 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Writes the worker's heartbeat (first call: registers it) and tells its place among the live workers.
     async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError>;
 
-    /// The worker's place among those that are alive right now.
-    async fn standing(&self, worker: Uuid) -> Result<Standing, StoreError>;
-
     /// Requeues, with a higher fence, the runs of workers whose heartbeat is older than `dead_after`, and forgets those
     /// workers; also the worker's own runs that are not in `held` and were first claimed that long ago (a claim or an
     /// accept whose answer was lost claimed them). Answers how many runs there were.
@@ -85,11 +82,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Forgets the worker; runs it still holds are requeued with a higher fence.
     async fn retire(&self, worker: Uuid) -> Result<(), StoreError>;
 
-    /// The oldest unpublished event of each account in these shards, at most `limit`, older accounts first.
-    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError>;
-
-    /// Takes published events out of the outbox.
-    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError>;
+    /// What a relay has to say and to ask, in one round trip: takes published events out of the outbox, and answers the
+    /// worker's place among the live ones right now and what its shards hold next. Repeating it is harmless.
+    async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError>;
 
     /// Keeps a request that could not be accepted; the same one again only counts.
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError>;

@@ -343,6 +343,36 @@ pub struct Standing {
     pub live: u32,
 }
 
+impl Standing {
+    /// Whether the account's events are this worker's to publish: every shard is exactly one live worker's.
+    #[must_use]
+    pub const fn relays(self, account: Uuid) -> bool {
+        super::shard_of(account) as u32 % self.live == self.rank
+    }
+}
+
+/// What a relay says and asks: see [`Store::relay_pass`](super::Store::relay_pass).
+#[derive(Debug, Clone, Copy)]
+pub struct RelayPass<'a> {
+    /// The worker.
+    pub worker: Uuid,
+    /// Events that leave the outbox: account and sequence.
+    pub published: &'a [(Uuid, i64)],
+    /// About how many accounts' events to answer with, from all of the worker's shards alike; 0 looks for none.
+    pub heads: u32,
+    /// Accounts whose events are not asked for.
+    pub except: &'a [Uuid],
+}
+
+/// What a relay is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relayed {
+    /// The worker's place; its shards are those whose number falls on its rank.
+    pub standing: Standing,
+    /// Of accounts in its shards, older accounts first, the oldest event that is left in the outbox.
+    pub heads: Vec<Unpublished>,
+}
+
 /// An event that waits to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpublished {
@@ -354,6 +384,15 @@ pub struct Unpublished {
     pub event_type: String,
     /// The envelope.
     pub envelope: String,
+}
+
+impl Unpublished {
+    /// A committed event of an account.
+    #[must_use]
+    pub fn of(account: Uuid, event: &Event) -> Self {
+        let Event { sequence, event_type, envelope, .. } = event.clone();
+        Self { account, sequence, event_type, envelope }
+    }
 }
 
 /// A request that could not be accepted.

@@ -120,6 +120,9 @@ pub struct Series {
     pub quarantine_held: Gauge,
     pub events_published: Counter,
     pub event_publish_failures: Counter,
+    pub events_unroutable: Counter,
+    pub event_confirm: Histogram,
+    pub relay_in_flight: Gauge,
     pub takeovers: Counter,
     pub panics: Counter,
     pub log_lines_dropped: Counter,
@@ -185,18 +188,34 @@ impl Series {
         self.register_ages(to);
         to.register("outbox_events", "Events that are committed and not published yet", self.outbox_events.clone());
         to.register("quarantine_held", "Refused requests that wait for repair", self.quarantine_held.clone());
-        to.register("events_published", "Events that the sink has confirmed", self.events_published.clone());
-        to.register(
-            "event_publish_failures",
-            "Attempts to publish a batch of events that failed and are repeated",
-            self.event_publish_failures.clone(),
-        );
+        self.register_relay(to);
         to.register("takeovers", "Runs taken over from a worker that died", self.takeovers.clone());
         to.register("panics", "Panics caught in tasks; each one is a bug", self.panics.clone());
         to.register(
             "log_lines_dropped",
             "Log lines dropped because standard error did not take them in time",
             self.log_lines_dropped.clone(),
+        );
+    }
+
+    fn register_relay(&self, to: &mut Registry) {
+        to.register("events_published", "Events that the sink has confirmed", self.events_published.clone());
+        to.register(
+            "event_publish_failures",
+            "Attempts to publish an event, or to reach the outbox, that failed and are repeated",
+            self.event_publish_failures.clone(),
+        );
+        to.register(
+            "events_unroutable",
+            "Events among the published that no queue was bound for",
+            self.events_unroutable.clone(),
+        );
+        to.register("relay_in_flight", "Events sent and not confirmed yet", self.relay_in_flight.clone());
+        to.register_with_unit(
+            "event_confirm",
+            "From sending an event to the sink's confirmation",
+            Unit::Seconds,
+            self.event_confirm.clone(),
         );
     }
 
@@ -255,6 +274,10 @@ impl Default for Series {
             outbox_events: Gauge::default(),
             events_published: Counter::default(),
             event_publish_failures: Counter::default(),
+            events_unroutable: Counter::default(),
+            // 0.5 ms to 8 s, below the sinks' patience.
+            event_confirm: Histogram::new(exponential_buckets(0.0005, 2.0, 15)),
+            relay_in_flight: Gauge::default(),
             takeovers: Counter::default(),
             quarantine_held: Gauge::default(),
             panics: Counter::default(),
@@ -323,7 +346,7 @@ mod tests {
         let count = names.len();
         names.sort_unstable();
         names.dedup_by_key(|line| line.split(' ').next());
-        assert_eq!((names.len(), count), (20, 20), "{text}");
+        assert_eq!((names.len(), count), (23, 23), "{text}");
         assert!(names.iter().all(|line| line.split(' ').count() > 3), "{text}");
     }
 }

@@ -15,6 +15,7 @@ mod api;
 mod debug;
 #[path = "../support/mod.rs"]
 mod shared;
+mod relay;
 mod sqlite_start;
 mod store_conformance;
 mod test_servers;

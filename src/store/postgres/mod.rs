@@ -23,12 +23,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::line::{Line, Lines, Server, within};
+use self::listen::News;
 use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
-    StoredEvent, Unpublished,
+    Enqueued, InstallEntry, Patience, Quarantined, RelayPass, Relayed, RunView, Standing, Store, StoreError,
+    StoredDefinitions, StoredEvent,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::lifecycle::Region;
@@ -53,6 +54,7 @@ pub struct Postgres {
     rest: Line,
     reads: Lines,
     changes: watch::Sender<u64>,
+    news: Arc<News>,
     handed: Handed,
     closing: CancellationToken,
 }
@@ -64,18 +66,21 @@ impl Postgres {
     /// When the URL is not a PostgreSQL URL.
     pub fn connect(url: &str, tasks: &Tasks) -> Result<Self, StoreError> {
         let server = Arc::new(Server::new(url)?);
-        let own = SystemClock::default().new_id().simple().to_string();
+        let news = Arc::new(News::new(SystemClock::default().new_id().simple().to_string()));
         // Closing the store is what stops its tasks.
         let closing = tasks.stop();
         let flush = |name| {
             let (group, inbox) = Group::new();
-            let flusher = writes::Flusher { line: Line::hot(&server), own: own.clone() };
+            let flusher = writes::Flusher { line: Line::hot(&server), news: Arc::clone(&news) };
             tasks.spawn(name, super::group::run(inbox, flusher, closing.clone(), name));
             group
         };
         let (accepts, commits) = (flush("store.accept"), flush("store.commit"));
         let changes = watch::Sender::new(0);
-        tasks.spawn("store.listen", listen::run(Arc::clone(&server), own, changes.clone(), closing.clone()));
+        tasks.spawn(
+            "store.listen",
+            listen::run(Arc::clone(&server), Arc::clone(&news), changes.clone(), closing.clone()),
+        );
         Ok(Self {
             accepts,
             commits,
@@ -85,6 +90,7 @@ impl Postgres {
             rest: Line::cool(&server),
             reads: Lines::new(&server, READERS),
             changes,
+            news,
             handed: Handed::default(),
             closing,
             server,
@@ -128,10 +134,6 @@ impl Store for Postgres {
         within(claims::heartbeat(&self.beats, worker, regions)).await
     }
 
-    async fn standing(&self, worker: Uuid) -> Result<Standing, StoreError> {
-        within(claims::standing(&self.relay, worker)).await
-    }
-
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
         within(claims::take_over(&self.claims, &self.handed, worker, dead_after, held)).await
     }
@@ -140,12 +142,10 @@ impl Store for Postgres {
         within(claims::retire(&self.claims, worker)).await
     }
 
-    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
-        within(outbox::unpublished(&self.relay, shards, limit)).await
-    }
-
-    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
-        within(outbox::published(&self.relay, events)).await
+    async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError> {
+        let relayed = within(outbox::relay_pass(&self.relay, pass)).await?;
+        self.news.set_alone(relayed.standing.live == 1);
+        Ok(relayed)
     }
 
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {

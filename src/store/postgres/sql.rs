@@ -39,7 +39,7 @@ pub(super) const ACCEPT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     SELECT account, event, event_type, envelope, now_ms() FROM new), \
     new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT shard, account, event FROM new) \
     SELECT ARRAY(SELECT id FROM made) AS made, \
-    CASE WHEN EXISTS (SELECT 1 FROM made) THEN pg_notify('tidewaiter', $36)::text END AS told";
+    CASE WHEN $36::text IS NOT NULL AND EXISTS (SELECT 1 FROM made) THEN pg_notify('tidewaiter', $36)::text END AS told";
 
 /// The runs that stood in the way of an [`ACCEPT`]: by id (an earlier try of the same write) or by message.
 pub(super) const FIND_MESSAGES: &str = "SELECT i.run AS asked, r.id, r.account_id, r.fingerprint \
@@ -86,7 +86,8 @@ pub(super) const COMMIT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) \
     SELECT shard, account, event FROM done WHERE expected_sequence IS NOT NULL) \
     SELECT ARRAY(SELECT run FROM done) AS done, \
-    CASE WHEN EXISTS (SELECT 1 FROM done WHERE expected_sequence IS NOT NULL OR change = 'release') \
+    CASE WHEN $26::text IS NOT NULL \
+    AND EXISTS (SELECT 1 FROM done WHERE expected_sequence IS NOT NULL OR change = 'release') \
     THEN pg_notify('tidewaiter', $26)::text END AS told";
 
 /// How things stand for commits that were not written.
@@ -183,16 +184,27 @@ pub(super) const REQUEUE_OWN: &str = "WITH lost AS MATERIALIZED (SELECT r.id FRO
 
 pub(super) const FORGET: &str = "DELETE FROM workers WHERE id = $1";
 
-/// Per shard the accounts in order of their ids, each with its lowest sequence; reads no further than it must.
-pub(super) const HEADS: &str = "SELECT e.account_id, e.sequence, e.event_type, e.envelope FROM \
-    (SELECT h.account_id, h.sequence FROM unnest($1::smallint[]) AS s(shard) CROSS JOIN LATERAL \
-    (SELECT DISTINCT ON (o.account_id) o.account_id, o.sequence FROM outbox o WHERE o.shard = s.shard \
-    ORDER BY o.account_id, o.sequence LIMIT $2) h ORDER BY h.account_id LIMIT $2) h \
-    JOIN events e ON e.account_id = h.account_id AND e.sequence = h.sequence ORDER BY e.account_id";
-
-pub(super) const PUBLISHED: &str = "DELETE FROM outbox o USING unnest($1::smallint[], $2::uuid[], $3::bigint[]) \
-    AS p(shard, account_id, sequence) \
-    WHERE o.shard = p.shard AND o.account_id = p.account_id AND o.sequence = p.sequence";
+/// Takes events out of the outbox, and answers the worker's rank, how many others live, and the next events of its shards.
+///
+/// All parts see the outbox as it was before the deletion, so what is deleted is left out by name; the next event of
+/// the same account is found. Each shard gives its part of the limit, in the order of its index, and reads no further
+/// than it must. Lists of what to leave out are hashed sub-selects: as arrays they would be searched for each row by
+/// servers before 15, as joins they would lose the index's order.
+pub(super) const RELAY_PASS: &str = "WITH published AS MATERIALIZED (SELECT * FROM unnest($3::smallint[], $4::uuid[], \
+    $5::bigint[]) AS p(shard, account_id, sequence)), \
+    gone AS (DELETE FROM outbox o USING published p \
+    WHERE o.shard = p.shard AND o.account_id = p.account_id AND o.sequence = p.sequence), \
+    standing AS MATERIALIZED (SELECT count(*) FILTER (WHERE id < $1) AS rank, count(*) AS others FROM workers \
+    WHERE id <> $1 AND heartbeat_at > (SELECT now_ms()) - $2), \
+    heads AS MATERIALIZED (SELECT h.account_id, h.sequence FROM standing t CROSS JOIN generate_series(0, 15) AS s(shard) \
+    CROSS JOIN LATERAL (SELECT DISTINCT ON (o.account_id) o.account_id, o.sequence FROM outbox o \
+    WHERE o.shard = s.shard::smallint AND o.account_id NOT IN (SELECT unnest($6::uuid[])) \
+    AND (o.account_id, o.sequence) NOT IN (SELECT p.account_id, p.sequence FROM published p) \
+    ORDER BY o.account_id, o.sequence LIMIT ($7 * (t.others + 1) + 15) / 16) h \
+    WHERE $7 > 0 AND s.shard % (t.others + 1) = t.rank) \
+    SELECT t.rank, t.others, e.account_id, e.sequence, e.event_type, e.envelope FROM standing t \
+    LEFT JOIN (heads h JOIN events e ON e.account_id = h.account_id AND e.sequence = h.sequence) ON true \
+    ORDER BY e.account_id";
 
 pub(super) const QUARANTINE: &str = "INSERT INTO quarantine AS q (id, channel, message_id, fingerprint, reason, detail, \
     sealed, body_bytes, state, arrivals, first_at, last_at, properties) \
@@ -298,8 +310,7 @@ pub const ALL: &[&str] = &[
     FORGET_DEAD,
     REQUEUE_OWN,
     FORGET,
-    HEADS,
-    PUBLISHED,
+    RELAY_PASS,
     QUARANTINE,
     LOCK_DEFINITIONS,
     SAVE_ENVIRONMENT,

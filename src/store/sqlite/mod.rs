@@ -28,8 +28,8 @@ use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
-    StoredEvent, Unpublished,
+    Enqueued, InstallEntry, Patience, Quarantined, RelayPass, Relayed, RunView, Standing, Store, StoreError,
+    StoredDefinitions, StoredEvent,
 };
 use crate::lifecycle::Region;
 use crate::reconnect::Reconnect;
@@ -262,11 +262,6 @@ impl Store for Sqlite {
         claims::heartbeat(&self.writer, worker, regions).await
     }
 
-    async fn standing(&self, _worker: Uuid) -> Result<Standing, StoreError> {
-        // A file has one worker.
-        Ok(Standing { rank: 0, live: 1 })
-    }
-
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
         claims::take_over(&self.writer, &self.handed, worker, dead_after, held).await
     }
@@ -275,12 +270,8 @@ impl Store for Sqlite {
         claims::retire(&self.writer, worker).await
     }
 
-    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
-        outbox::unpublished(&self.reads, shards, limit).await
-    }
-
-    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
-        outbox::published(&self.writer, events).await
+    async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError> {
+        outbox::relay_pass(&self.writer, &self.reads, pass).await
     }
 
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {

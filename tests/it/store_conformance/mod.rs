@@ -7,7 +7,7 @@
 mod accept;
 mod claim;
 mod commit;
-mod databases;
+pub mod databases;
 mod definitions;
 mod enqueue;
 mod outage;
@@ -97,8 +97,11 @@ on_both! {
     }
     outbox {
         only_the_lowest_event_of_an_account_is_a_head
-        heads_are_divided_by_shard_and_bounded
-        confirming_twice_is_harmless
+        the_pass_that_takes_an_event_out_answers_with_the_next_one_of_its_account
+        a_pass_that_looks_for_nothing_still_takes_out
+        heads_are_bounded_and_each_shards_oldest
+        accounts_that_are_left_out_hide_nobody_behind_them
+        taking_out_twice_is_harmless
         the_same_refused_request_is_kept_once_and_counted
         another_process_hears_of_a_write
     }
