@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod broker;
 mod debug;
 #[path = "../support/mod.rs"]
 mod shared;

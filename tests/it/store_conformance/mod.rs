@@ -7,7 +7,7 @@
 mod accept;
 mod claim;
 mod commit;
-mod databases;
+pub mod databases;
 mod definitions;
 mod enqueue;
 mod outage;
