@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod broker;
 mod debug;
 mod operate;
 #[path = "../support/mod.rs"]
