@@ -13,6 +13,7 @@
 
 mod api;
 mod debug;
+mod reducers;
 mod relay;
 mod sqlite_start;
 mod store_conformance;
