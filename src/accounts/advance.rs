@@ -195,6 +195,7 @@ impl Accounts {
                 trigger: cause_of(held, ended.ending),
                 run: Some(held.run.id),
                 correlation_id: held.run.correlation_id.as_deref(),
+                traceparent: held.run.traceparent.as_deref(),
             },
             max_context_bytes: self.max_context_bytes,
         });

@@ -53,6 +53,8 @@ pub struct Message {
     pub fingerprint: [u8; 32],
     /// What the producer wants to see again.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, valid.
+    pub traceparent: Option<String>,
 }
 
 /// What became of a request.
@@ -114,6 +116,7 @@ impl Accounts {
             fingerprint: Some(message.fingerprint),
             channel: message.channel,
             correlation_id: message.correlation_id,
+            traceparent: message.traceparent,
             claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
         };
         let transition = decision.transition.unwrap_or(CREATED);
@@ -124,6 +127,7 @@ impl Accounts {
                 trigger: CauseTrigger::Import,
                 run: Some(run_id),
                 correlation_id: run.correlation_id.as_deref(),
+                traceparent: run.traceparent.as_deref(),
             },
             max_context_bytes: self.max_context_bytes,
         });
@@ -192,6 +196,7 @@ fn started(accept: &Accept, secret: Map<String, Value>, slot: super::lane::Slot)
         definition: accept.run.definition,
         progress: None,
         correlation_id: accept.run.correlation_id.clone(),
+        traceparent: accept.run.traceparent.clone(),
     };
     let context = secrets::merge(accept.account.context.clone(), secret);
     let claimed =

@@ -5,6 +5,7 @@
 //! is known here too, because both belong to the account's environment.
 
 mod advance;
+mod answer;
 mod catalog;
 mod fair;
 mod import;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
+pub use answer::{account_answer, new_account_answer};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};

@@ -82,6 +82,11 @@ impl Vault {
         Ok(self.0.seal(&shared("quarantine", "sealed", id.as_bytes()), body)?)
     }
 
+    /// Seals what came beside the body of such a request.
+    pub fn seal_refused_properties(&self, id: Uuid, properties: &[u8]) -> Result<Sealed, VaultError> {
+        Ok(self.0.seal(&shared("quarantine", "properties", id.as_bytes()), properties)?)
+    }
+
     /// Seals an integration's definition.
     pub fn seal_integration(&self, id: Uuid, document: &[u8]) -> Result<Sealed, VaultError> {
         Ok(self.0.seal(&shared("integrations", "sealed", id.as_bytes()), document)?)

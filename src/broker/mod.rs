@@ -5,15 +5,20 @@
 //! body. The only module that knows `lapin`, whose own recovery stays off. It decides nothing about imports or events:
 //! `intake` and `relay` do.
 
+mod attend;
+mod caution;
 mod consume;
 mod error;
 mod message;
+mod outage;
 mod publish;
 mod session;
+mod tls;
 pub mod topology;
 
-pub use consume::Subscription;
+pub use consume::{Subscription, Unreadable};
 pub use error::{BrokerError, PublishError};
 pub use message::{Arrival, Death, HeaderValue, Outgoing, Properties, Published};
+pub use outage::SessionState;
 pub use publish::Publisher;
-pub use session::{Broker, SessionState};
+pub use session::{Broker, Timeouts};

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Table};
-use crate::api::account_answer;
+use crate::accounts::account_answer;
 use crate::events::account_object;
 use crate::lifecycle::{Region, Status, status_word};
 use crate::store::{Account, AccountFilter, Store};

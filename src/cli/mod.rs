@@ -5,6 +5,7 @@
 //! only translate between a person and the library; nothing is decided here.
 
 mod accounts;
+mod broker;
 mod config;
 mod definitions;
 mod demo;
@@ -87,6 +88,8 @@ enum Verb {
     Events(events::Events),
     #[command(subcommand)]
     Definitions(definitions::Definitions),
+    #[command(subcommand)]
+    Broker(broker::BrokerVerb),
     Migrate(migrate::Migrate),
     #[command(subcommand)]
     Config(config::Config),
@@ -104,6 +107,7 @@ impl Cli {
             Verb::Accounts(verb) => verb.run(&self.globals),
             Verb::Events(verb) => verb.run(&self.globals),
             Verb::Definitions(verb) => verb.run(&self.globals),
+            Verb::Broker(verb) => verb.run(&self.globals),
             Verb::Migrate(verb) => verb.run(&self.globals),
             Verb::Config(verb) => verb.run(&self.globals),
             Verb::Eval(verb) => verb.run(&self.globals),

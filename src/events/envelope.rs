@@ -18,6 +18,8 @@ pub struct EventCause<'a> {
     pub run: Option<Uuid>,
     /// What the producer wants to see again.
     pub correlation_id: Option<&'a str>,
+    /// The trace that led to it: a valid W3C `traceparent`.
+    pub traceparent: Option<&'a str>,
 }
 
 /// Everything an envelope tells.
@@ -55,6 +57,7 @@ pub fn envelope(input: &EventInput<'_>) -> Event {
         dataschema: "urn:tidewaiter:event:integrated_account:1",
         sequence: format!("{:020}", account.sequence),
         partitionkey: account.id,
+        traceparent: input.cause.traceparent,
         data: Data {
             event: format!("integrated_account:{}", input.transition.word),
             status: input.transition.to,
@@ -88,6 +91,9 @@ struct Envelope<'a> {
     /// The CloudEvents sequence extension: compares as text.
     sequence: String,
     partitionkey: Uuid,
+    /// The CloudEvents distributed tracing extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
     data: Data<'a>,
 }
 
@@ -176,8 +182,12 @@ mod tests {
 
     fn event(account: &Account, to: Option<Status>, word: Word, max_context_bytes: usize) -> Value {
         let transition = Transition { from: Some(Status::Connecting), to, word };
-        let cause =
-            EventCause { trigger: CauseTrigger::Import, run: Some(Uuid::from_u128(9)), correlation_id: Some("c-1") };
+        let cause = EventCause {
+            trigger: CauseTrigger::Import,
+            run: Some(Uuid::from_u128(9)),
+            correlation_id: Some("c-1"),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        };
         let event = envelope(&EventInput { account, transition, cause, max_context_bytes });
         serde_json::from_str(&event.envelope).unwrap()
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
+use super::properties::Beside;
 use super::{Refusal, json};
 use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
@@ -29,6 +30,14 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// What the producer wants to see again, where the channel carries it beside the body.
     pub correlation_id: Option<String>,
+    /// When the producer made it, milliseconds since the epoch, where the channel carries it beside the body.
+    pub timestamp_ms: Option<i64>,
+    /// The producer's trace context, valid, where the channel carries it beside the body.
+    pub traceparent: Option<String>,
+    /// The region that a body without one is for: that of the queue it came by.
+    pub region: Option<Region>,
+    /// What came beside the body and is kept with it when it is refused.
+    pub beside: Option<Beside>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -38,7 +47,7 @@ impl std::fmt::Debug for Delivery {
             .field("bytes", &self.bytes.len())
             .field("message_id", &self.message_id)
             .field("correlation_id", &self.correlation_id)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,18 +87,73 @@ impl Intake {
     ///
     /// # Errors
     /// When the database does not answer in time or the secrets cannot be sealed. Repeating is safe.
-    pub async fn receive(&self, channel: Channel, delivery: Delivery) -> Result<Disposition, ImportError> {
-        let disposition = match self.read(channel, &delivery) {
+    pub async fn receive(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
+        let disposition = match self.read(channel, delivery) {
             Ok(read) => self.accept(read).await?,
             Err(refusal) => Disposition::Refused(refusal),
         };
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Refuses a delivery whatever its body says.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn refuse(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        self.end(channel, delivery, Disposition::Refused(refusal)).await
+    }
+
+    /// Refuses a delivery that came back from somewhere else, unless it was accepted before that: then nothing is to be
+    /// repaired.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn bury(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        let disposition = match self.known(channel, delivery).await? {
+            Some(account) => Disposition::Duplicate(account),
+            None => Disposition::Refused(refusal),
+        };
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Keeps what was refused, and counts.
+    async fn end(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        disposition: Disposition,
+    ) -> Result<Disposition, ImportError> {
         if let Disposition::Refused(refusal) = &disposition
             && channel != Channel::Http
         {
-            self.quarantine(channel, &delivery, refusal).await?;
+            self.quarantine(channel, delivery, refusal).await?;
         }
         self.accounts.metrics.count_intake(channel.as_str(), counted(channel, &disposition));
         Ok(disposition)
+    }
+
+    /// The account that this very message made before.
+    async fn known(&self, channel: Channel, delivery: &Delivery) -> Result<Option<Uuid>, ImportError> {
+        let Ok(read) = self.read(channel, delivery) else { return Ok(None) };
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else { return Ok(None) };
+        let Some(id) = &read.message.id else { return Ok(None) };
+        self.made_by(install.environment_id, id, read.message.fingerprint).await
+    }
+
+    /// The account that a message made before, unless its body was another one.
+    async fn made_by(&self, environment: Uuid, id: &str, fingerprint: [u8; 32]) -> Result<Option<Uuid>, ImportError> {
+        let found = self.accounts.store.message(environment, id).await?;
+        Ok(found.filter(|(_, known)| *known == fingerprint).map(|(account, _)| account))
     }
 
     fn read(&self, channel: Channel, delivery: &Delivery) -> Result<Read, Refusal> {
@@ -97,18 +161,24 @@ impl Intake {
         let envelope = if channel == Channel::File {
             read_line(value)?
         } else {
-            let (message_id, correlation_id) = (delivery.message_id.clone(), delivery.correlation_id.clone());
-            Envelope { message_id, correlation_id, timestamp_ms: None, body: value }
+            Envelope {
+                message_id: delivery.message_id.clone(),
+                correlation_id: delivery.correlation_id.clone(),
+                timestamp_ms: delivery.timestamp_ms,
+                traceparent: delivery.traceparent.clone(),
+                body: value,
+            }
         };
         let fingerprint = self.fingerprint.of(&envelope.body);
         // Without an id a body is its own id, but for HTTP, where no key means that every request is meant.
         let id = envelope.message_id.or_else(|| (channel != Channel::Http).then(|| hex(&fingerprint)));
-        let request = read_body(envelope.body)?;
+        let request = read_body(envelope.body, delivery.region.unwrap_or(Region::Wnam))?;
         if !self.regions.contains(&request.region) {
             let message = format!("this process does not serve region `{}`", request.region);
             return Err(Refusal::field(IntakeCode::WrongRegion, "/region", message));
         }
-        let message = Message { channel, id, fingerprint, correlation_id: envelope.correlation_id };
+        let (correlation_id, traceparent) = (envelope.correlation_id, envelope.traceparent);
+        let message = Message { channel, id, fingerprint, correlation_id, traceparent };
         Ok(Read { request, message, timestamp_ms: envelope.timestamp_ms })
     }
 
@@ -121,8 +191,7 @@ impl Intake {
         let disposition = self.accept_for(&install, read).await?;
         // What came before is a duplicate, whatever has become of its install since.
         if let (Disposition::Refused(_), Some(id)) = (&disposition, id)
-            && let Some((account, known)) = self.accounts.store.message(install.environment_id, &id).await?
-            && known == fingerprint
+            && let Some(account) = self.made_by(install.environment_id, &id, fingerprint).await?
         {
             return Ok(Disposition::Duplicate(account));
         }
@@ -203,6 +272,8 @@ impl Intake {
         } else {
             &delivery.bytes[..]
         };
+        let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
+        let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
             id,
             channel,
@@ -212,6 +283,7 @@ impl Intake {
             detail: refusal.message.clone(),
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
+            properties: beside.transpose()?,
             at_ms: self.accounts.clock.now_ms(),
         };
         self.accounts.store.quarantine(refused).await?;

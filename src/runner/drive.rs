@@ -53,6 +53,7 @@ pub(super) async fn run(runner: Runner, started: Started) {
     let bare = Run {
         progress: None,
         correlation_id: held.run.correlation_id.clone(),
+        traceparent: held.run.traceparent.clone(),
         id: run,
         account,
         fence,

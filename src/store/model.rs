@@ -140,6 +140,8 @@ pub struct NewRun {
     pub channel: Channel,
     /// What the producer wants to see again in every event.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, valid.
+    pub traceparent: Option<String>,
     /// The worker that holds it from the start (fence 1), when it has a free slot.
     pub claimed_by: Option<Uuid>,
 }
@@ -319,6 +321,8 @@ pub struct Run {
     pub progress: Option<Sealed>,
     /// What the producer wants to see again.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, which every event of the run continues.
+    pub traceparent: Option<String>,
 }
 
 /// What one pass of claiming brought.
@@ -410,6 +414,8 @@ pub struct Quarantined {
     pub body: Sealed,
     /// The size of the whole body in bytes.
     pub body_bytes: i64,
+    /// What came beside the body, sealed: JSON text. A line of a file is its body.
+    pub properties: Option<Sealed>,
     /// When it came, by the worker's clock.
     pub at_ms: i64,
 }

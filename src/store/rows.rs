@@ -167,7 +167,7 @@ pub(super) fn credential(row: &impl Columns) -> Row<Credential> {
 macro_rules! run_columns {
     () => {
         "r.id AS run_id, r.account_id AS run_account, r.cause, r.from_phase, r.fence, \
-    r.definition, r.progress, r.correlation_id"
+    r.definition, r.progress, r.correlation_id, r.traceparent"
     };
 }
 pub(super) use run_columns;
@@ -182,6 +182,7 @@ pub(super) fn run(row: &impl Columns) -> Row<Run> {
         definition: hash(row, "definition")?,
         progress: row.bytes("progress")?.map(Sealed::from_bytes),
         correlation_id: row.text("correlation_id")?,
+        traceparent: row.text("traceparent")?,
     })
 }
 

@@ -7,7 +7,11 @@ use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
 /// The crates of which even warnings can quote what they carry.
-const ERRORS_ONLY: [&str; 5] = ["lapin", "hyper", "h2", "reqwest", "rustls"];
+const ERRORS_ONLY: [&str; 4] = ["hyper", "h2", "reqwest", "rustls"];
+
+/// The crates that say nothing. `lapin` logs returned messages with their bodies, and says each error at every attempt
+/// that it also answers; `broker` tells those once.
+const SILENT: [&str; 2] = ["lapin", "amq"];
 
 /// Whether directives can be understood.
 ///
@@ -33,6 +37,7 @@ fn within_cap(metadata: &Metadata<'_>) -> bool {
     // `hyper_util` belongs to `hyper`, `sqlx_core` to `sqlx`.
     let family = krate.split('_').next().unwrap_or(krate);
     let cap = match family {
+        library if SILENT.contains(&library) => return false,
         "tidewaiter" => Level::TRACE,
         library if ERRORS_ONLY.contains(&library) => Level::ERROR,
         _ => Level::WARN,

@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod api;
+mod broker;
+mod broker_import;
+mod broker_outage;
 mod configuration;
 mod demo;
 mod eval;
@@ -18,6 +21,8 @@ mod postgres;
 mod providers;
 mod reading;
 mod secrets;
+#[path = "../support/mod.rs"]
+mod shared;
 mod shutdown;
 mod start;
 mod support;

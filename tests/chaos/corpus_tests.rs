@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::corpus::make;
+use crate::corpus::{Channel, Corpus, SERVED};
 use crate::ledger::Expect;
-use crate::malformed::KINDS;
+use crate::malformed::{PROPERTIES, ways};
 use crate::markers::CANARY;
 
 const NOW: i64 = 1_795_514_400_000;
+
+fn make(seed: u64, count: usize, base_ms: i64) -> Corpus {
+    crate::corpus::make(Channel::File, seed, count, base_ms)
+}
 
 #[test]
 fn five_thousand_lines_have_the_stated_shares() {
@@ -34,12 +38,39 @@ fn a_seed_and_a_time_repeat_the_same_bytes() {
 }
 
 #[test]
-fn all_ten_ways_to_be_malformed_occur() {
-    let corpus = make(2, 500, NOW);
-    for way in &KINDS {
-        let entry = corpus.ledger.entries.iter().find(|entry| entry.kind == way.name).expect(way.name);
-        assert_eq!(entry.expect, Expect::Refused(way.code));
+fn all_ways_to_be_malformed_occur() {
+    for (channel, count) in [(Channel::File, 10), (Channel::Broker, 13)] {
+        let corpus = crate::corpus::make(channel, 2, 700, NOW);
+        assert_eq!(ways(channel).len(), count);
+        for way in ways(channel) {
+            let entry = corpus.ledger.entries.iter().find(|entry| entry.kind == way.name).expect(way.name);
+            assert_eq!(entry.expect, way.expect);
+        }
     }
+}
+
+#[test]
+fn a_message_for_the_broker_is_a_body_with_properties() {
+    let corpus = crate::corpus::make(Channel::Broker, 3, 1000, NOW);
+    let mut without_region = 0;
+    for (entry, line) in corpus.ledger.entries.iter().zip(&corpus.lines) {
+        let message: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(message["number"], entry.line);
+        assert_eq!(message["routing_key"], entry.region);
+        assert_eq!(message["properties"]["message_id"], entry.message_id.as_str());
+        assert!(message["properties"]["timestamp"].as_i64().unwrap().abs_diff(NOW / 1000) <= 1);
+        let other =
+            message["properties"].as_object().unwrap().keys().any(|key| key == "type" || key == "message_id_hex");
+        assert_eq!(other, [PROPERTIES[0].name, PROPERTIES[2].name].contains(&entry.kind));
+        assert_eq!(SERVED.contains(&entry.region), entry.kind != "a region not served");
+        if entry.expect == Expect::Account {
+            let body: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+            assert_eq!(body["tenant_id"], entry.tenant.as_str());
+            without_region += usize::from(body.get("region").is_none());
+        }
+    }
+    assert!((150..350).contains(&without_region), "{without_region}");
+    assert_eq!(corpus.ledger.entries.iter().filter(|entry| entry.kind == "a region not served").count(), 10);
 }
 
 #[test]
@@ -77,7 +108,9 @@ fn a_duplicate_says_what_its_original_said_and_a_conflict_does_not() {
             Expect::Conflict => {
                 assert_ne!(parsed(original.expect("an earlier line").line)["body"], parsed(entry.line)["body"]);
             }
-            Expect::Account | Expect::Refused(_) => assert!(original.is_none(), "line {} is new", entry.line),
+            Expect::Account | Expect::Refused(_) | Expect::Unreadable => {
+                assert!(original.is_none(), "line {} is new", entry.line);
+            }
         }
     }
     assert!(reordered > 10, "some duplicates have other bytes: {reordered}");

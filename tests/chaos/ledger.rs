@@ -13,6 +13,8 @@ pub enum Expect {
     Conflict,
     /// A refusal with this code.
     Refused(IntakeCode),
+    /// Nothing: no client can read the message, and it stays among the dead letters.
+    Unreadable,
 }
 
 /// One line of the corpus. Lines with one message id and one tenant have one body.
@@ -28,6 +30,8 @@ pub struct Entry {
     pub correlation_id: String,
     /// The tenant, which no other body has.
     pub tenant: String,
+    /// The region of the account.
+    pub region: &'static str,
     /// What must become of the line.
     pub expect: Expect,
     /// Where the account that this body makes has to end.

@@ -1,82 +1,109 @@
-//! The ten ways in which a line of the corpus is malformed, each with the code that has to name it.
+//! The ways in which an import of the corpus is malformed, each with what has to become of it.
 
 use serde_json::{Value, json};
 use tidewaiter::lifecycle::IntakeCode;
 
-use crate::corpus::Message;
+use crate::corpus::{Channel, Message};
+use crate::ledger::Expect;
 
 /// One way to be malformed.
 pub struct Way {
     pub name: &'static str,
-    pub code: IntakeCode,
-    /// The line, made from a good message and a canary that no answer may repeat.
-    pub line: fn(&Message, &str) -> String,
+    pub expect: Expect,
+    pub spoil: Spoil,
 }
 
-/// All of them; a corpus takes them in turn.
-pub const KINDS: [Way; 10] = [
-    Way { name: "not JSON", code: IntakeCode::Malformed, line: |_, canary| format!("import {canary}, please") },
-    Way { name: "truncated", code: IntakeCode::Malformed, line: truncated },
+/// What of a message is spoiled.
+pub enum Spoil {
+    /// The text of what carries the body, made from a good message and a canary that no answer may repeat.
+    Document(fn(&Message, Channel, &str) -> String),
+    /// The AMQP properties.
+    Properties(fn(&mut Message)),
+}
+
+const fn body(name: &'static str, code: IntakeCode, spoiled: fn(&Message, Channel, &str) -> String) -> Way {
+    Way { name, expect: Expect::Refused(code), spoil: Spoil::Document(spoiled) }
+}
+
+/// All of them for a channel; a corpus takes them in turn.
+pub fn ways(channel: Channel) -> Vec<&'static Way> {
+    let properties: &[Way] = if channel == Channel::Broker { &PROPERTIES } else { &[] };
+    BODIES.iter().chain(properties).collect()
+}
+
+/// Malformed bodies, by every channel.
+pub const BODIES: [Way; 10] = [
+    body("not JSON", IntakeCode::Malformed, |_, _, canary| format!("import {canary}, please")),
+    body("truncated", IntakeCode::Malformed, truncated),
+    body("an array", IntakeCode::Malformed, |message, channel, _| {
+        json!([message.document(channel, &message.body)]).to_string()
+    }),
+    body("a key twice", IntakeCode::DuplicateKey, key_twice),
+    body("NUL in the tenant", IntakeCode::BadCharacter, |message, channel, _| {
+        changed(message, channel, |body| body["tenant_id"] = json!("tenant\0"))
+    }),
+    body("nested too deep", IntakeCode::TooComplex, deep),
+    body("an unknown field", IntakeCode::Invalid, |message, channel, canary| {
+        changed(message, channel, |body| body["plan"] = json!(canary))
+    }),
+    body("an unknown install", IntakeCode::UnknownInstall, |message, channel, _| {
+        changed(message, channel, |body| {
+            body["environment_integration_id"] = json!("00000000-0000-4000-8000-00000000dead");
+        })
+    }),
+    body("an unknown region", IntakeCode::Invalid, |message, channel, _| {
+        changed(message, channel, |body| body["region"] = json!("mars"))
+    }),
+    body("an unsafe number", IntakeCode::UnsafeNumber, |message, channel, _| {
+        changed(message, channel, |body| body["context"]["subdomain"] = json!(9_007_199_254_740_993_u64))
+    }),
+];
+
+/// Malformed properties, on the broker only.
+pub const PROPERTIES: [Way; 3] = [
     Way {
-        name: "an array",
-        code: IntakeCode::Malformed,
-        line: |message, _| json!([message.envelope(&message.body)]).to_string(),
+        name: "a type of another version",
+        expect: Expect::Refused(IntakeCode::UnsupportedVersion),
+        spoil: Spoil::Properties(|message| set(message, "type", json!("integrated_account.import.v9"))),
     },
-    Way { name: "a key twice", code: IntakeCode::DuplicateKey, line: key_twice },
     Way {
-        name: "NUL in the tenant",
-        code: IntakeCode::BadCharacter,
-        line: |message, _| changed(message, "/tenant_id", json!("tenant\0")),
-    },
-    Way { name: "nested too deep", code: IntakeCode::TooComplex, line: deep },
-    Way { name: "an unknown field", code: IntakeCode::Invalid, line: unknown_field },
-    Way {
-        name: "an unknown install",
-        code: IntakeCode::UnknownInstall,
-        line: |message, _| {
-            changed(message, "/environment_integration_id", json!("00000000-0000-4000-8000-00000000dead"))
-        },
+        name: "another content type",
+        expect: Expect::Refused(IntakeCode::Invalid),
+        spoil: Spoil::Properties(|message| set(message, "content_type", json!("text/csv"))),
     },
     Way {
-        name: "an unknown region",
-        code: IntakeCode::Invalid,
-        line: |message, _| changed(message, "/region", json!("mars")),
-    },
-    Way {
-        name: "an unsafe number",
-        code: IntakeCode::UnsafeNumber,
-        line: |message, _| changed(message, "/context/subdomain", json!(9_007_199_254_740_993_u64)),
+        name: "a message id that is no text",
+        expect: Expect::Unreadable,
+        spoil: Spoil::Properties(|message| {
+            let bytes = message.id.bytes().chain([0xff, 0xfe]);
+            let hex: Vec<_> = bytes.map(|byte| format!("{byte:02x}")).collect();
+            set(message, "message_id_hex", json!(hex.concat()));
+        }),
     },
 ];
 
-fn changed(message: &Message, pointer: &str, value: Value) -> String {
-    let mut body = message.body.clone();
-    if let Some(place) = body.pointer_mut(pointer) {
-        *place = value;
-    }
-    message.envelope(&body).to_string()
+fn set(message: &mut Message, property: &str, value: Value) {
+    message.properties.insert(property.to_owned(), value);
 }
 
-fn truncated(message: &Message, _canary: &str) -> String {
-    let mut text = message.envelope(&message.body).to_string();
+fn changed(message: &Message, channel: Channel, change: impl FnOnce(&mut Value)) -> String {
+    let mut body = message.body.clone();
+    change(&mut body);
+    message.document(channel, &body).to_string()
+}
+
+fn truncated(message: &Message, channel: Channel, _canary: &str) -> String {
+    let mut text = message.document(channel, &message.body).to_string();
     text.truncate(text.len() * 4 / 5);
     text
 }
 
-fn key_twice(message: &Message, canary: &str) -> String {
-    let text = message.envelope(&message.body).to_string();
+fn key_twice(message: &Message, channel: Channel, canary: &str) -> String {
+    let text = message.document(channel, &message.body).to_string();
     text.replacen("\"tenant_id\":", &format!("\"tenant_id\":\"{canary}\",\"tenant_id\":"), 1)
 }
 
-fn deep(message: &Message, canary: &str) -> String {
+fn deep(message: &Message, channel: Channel, canary: &str) -> String {
     let nested = (0..70).fold(json!(canary), |inner, _| json!([inner]));
-    changed(message, "/context/subdomain", nested)
-}
-
-fn unknown_field(message: &Message, canary: &str) -> String {
-    let mut body = message.body.clone();
-    if let Some(object) = body.as_object_mut() {
-        object.insert("plan".to_owned(), json!(canary));
-    }
-    message.envelope(&body).to_string()
+    changed(message, channel, |body| body["context"]["subdomain"] = nested)
 }

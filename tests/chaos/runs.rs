@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use crate::driver::options::{Options, Server};
+use crate::driver::options::{BrokerAt, Options, Server};
 use crate::driver::{Outcome, perform};
 
 #[test]
@@ -17,6 +17,23 @@ fn every_promise_is_kept_on_postgresql_while_workers_are_killed() -> anyhow::Res
         return Ok(());
     };
     check(&Options::short(Server::SharedPostgres(server)))
+}
+
+/// Needs the producer's Python and the consumers' Node (`scripts/clients`) besides the servers.
+#[test]
+fn every_promise_is_kept_over_rabbitmq_while_workers_are_killed_and_connections_break() -> anyhow::Result<()> {
+    let names = [
+        "TIDEWAITER_TEST_POSTGRES",
+        "TIDEWAITER_TEST_AMQP",
+        "TIDEWAITER_TEST_RABBITMQ_MANAGEMENT",
+        "TIDEWAITER_TEST_CLIENTS",
+    ];
+    let [Some(server), Some(amqp), Some(management), Some(clients)] = names.map(variable) else {
+        println!("not run: one of {} is not set", names.join(", "));
+        return Ok(());
+    };
+    let options = Options::short_brokered(server, BrokerAt::Shared { amqp, management });
+    check(&Options { clients: Some(clients.into()), ..options })
 }
 
 /// Performs the run that `scripts/chaos` asks for; without it there is nothing to do.
@@ -36,7 +53,19 @@ fn options_are_read_and_nonsense_is_refused() {
     assert_eq!((options.over.as_secs(), options.kill_hits, options.database_kills, options.seed), (90, 15, 2, 9));
     let at_once = Options::parse("sqlite").unwrap();
     assert_eq!((at_once.lines, at_once.over.as_secs(), at_once.kill_every), (5000, 0, None));
-    for nonsense in ["", "oracle", "sqlite lines", "sqlite lines=many", "sqlite speed=9", "sqlite database-kills=1"] {
+    let brokered = Options::parse("postgres broker=yes over=90 broker-kills=2 break-every=6 breaks=9").unwrap();
+    assert_eq!((brokered.broker, brokered.broker_kills, brokered.breaks), (Some(BrokerAt::Private), 2, 9));
+    for nonsense in [
+        "",
+        "oracle",
+        "sqlite lines",
+        "sqlite lines=many",
+        "sqlite speed=9",
+        "sqlite database-kills=1",
+        "postgres broker-kills=1",
+        "postgres broker=yes",
+        "sqlite broker=yes over=9",
+    ] {
         assert!(Options::parse(nonsense).is_err(), "{nonsense}");
     }
 }
@@ -74,7 +103,12 @@ fn print(options: &Options, outcome: &Outcome) {
     }
     println!("  events             {} distinct, {} repeated, {} torn", figures.events, figures.repeated, figures.torn);
     println!("  worker kills       {}, of which {} hit held runs", figures.kills, figures.kill_hits);
-    println!("  database kills     {}", faults.database_kills);
+    println!("  server kills       database {}, broker {}", faults.database_kills, faults.broker_kills);
+    println!("  network breaks     {}, of which {} met connections", faults.breaks.len(), figures.breaks);
+    for one in &faults.breaks {
+        println!("    {:<19}{}, {} connections", one.server, one.kind, one.met);
+    }
+    println!("  republished        {} messages that the broker did not confirm at once", figures.republished);
     println!(
         "  upstream           {} requests, {} answered 503, {} hung",
         upstream.requests, upstream.unavailable, upstream.hung

@@ -37,7 +37,7 @@ fn shows_nothing(what: &str, shown: &impl std::fmt::Debug) {
 fn requests_on_their_way_in_show_no_secret() {
     let body = Value::Object(secret());
     shows_nothing("Delivery", &Delivery { bytes: body.to_string().into_bytes(), ..Delivery::default() });
-    shows_nothing("Envelope", &Envelope { message_id: None, correlation_id: None, timestamp_ms: None, body });
+    shows_nothing("Envelope", &Envelope::bare(body));
     let request = ImportRequest {
         tenant_id: "acme-1".to_owned(),
         install: Uuid::nil(),
@@ -61,6 +61,7 @@ fn runs_show_no_secret() {
         definition: accepted.run.definition,
         progress: None,
         correlation_id: None,
+        traceparent: None,
     };
     let claimed = Claimed { run, account: accepted.account, credential: accepted.credential, elapsed_ms: 0 };
     let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1);

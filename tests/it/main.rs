@@ -15,5 +15,8 @@ mod api;
 mod debug;
 mod reducers;
 mod relay;
+#[path = "../support/mod.rs"]
+mod shared;
 mod sqlite_start;
 mod store_conformance;
+mod test_servers;

@@ -7,6 +7,7 @@ use super::super::{Quarantined, RelayPass, Relayed, StoreError, shard_of};
 use super::claims::{self, ALIVE, millis};
 use super::line::Line;
 use super::sql;
+use crate::seal::Sealed;
 
 pub(super) async fn relay_pass(line: &Line, pass: RelayPass<'_>) -> Result<Relayed, StoreError> {
     // In one order, so that two relays of the same events do not lock each other out.
@@ -45,6 +46,7 @@ pub(super) async fn quarantine(line: &Line, refused: &Quarantined) -> Result<(),
         .bind(refused.body.as_bytes())
         .bind(refused.body_bytes)
         .bind(refused.at_ms)
+        .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;
     taken.keep();

@@ -121,6 +121,7 @@ fn bind_runs<'q>(statement: Statement<'q>, group: &[&Accept]) -> Statement<'q> {
         .bind(column(group, |new| new.run.fingerprint.as_ref().map(<[u8; 32]>::as_slice)))
         .bind(column(group, |new| new.run.channel.as_str()))
         .bind(column(group, |new| new.run.correlation_id.as_deref()))
+        .bind(column(group, |new| new.run.traceparent.as_deref()))
 }
 
 fn bind_accounts<'q>(statement: Statement<'q>, group: &[&Accept]) -> Result<Statement<'q>, RowError> {
@@ -295,6 +296,7 @@ fn bind_enqueue(enqueue: &Enqueue) -> Result<Statement<'_>, RowError> {
         .bind(run.fingerprint.as_ref().map(<[u8; 32]>::as_slice))
         .bind(run.channel.as_str())
         .bind(&run.correlation_id)
+        .bind(&run.traceparent)
         .bind(write.change.status.map(Status::as_str))
         .bind(write.change.reason.as_ref().map(rows::text_of).transpose()?)
         .bind(&write.change.last_error)

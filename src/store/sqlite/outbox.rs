@@ -7,6 +7,7 @@ use super::super::rows;
 use super::super::{Quarantined, RelayPass, Relayed, SHARDS, Standing, StoreError, Unpublished, shard_of};
 use super::Writer;
 use super::bulk::Bulk;
+use crate::seal::Sealed;
 
 /// From account to account by one look into the index each, whatever lies between them: the oldest of all shards first.
 /// A shard that is at its end takes one more step, which finds nothing.
@@ -69,7 +70,8 @@ async fn take_out(writer: &Writer, events: &[(Uuid, i64)]) -> Result<(), StoreEr
 }
 
 const QUARANTINE: &str = "INSERT INTO quarantine (id, channel, message_id, fingerprint, reason, detail, sealed, \
-    body_bytes, state, arrivals, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9) \
+    body_bytes, state, arrivals, first_at, last_at, properties) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9, ?10) \
     ON CONFLICT (channel, message_id, fingerprint, reason) \
     DO UPDATE SET arrivals = arrivals + 1, last_at = excluded.last_at";
 
@@ -85,6 +87,7 @@ pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result
         .bind(refused.body.as_bytes())
         .bind(refused.body_bytes)
         .bind(refused.at_ms)
+        .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;
     taken.keep();

@@ -2,6 +2,7 @@
 
 mod cli;
 mod http;
+mod mq;
 mod place;
 mod provider;
 mod worker;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use cli::{Ran, bare};
 pub use http::{Answer, Request, Stream, get, post};
+pub use mq::{Mq, with_id};
 pub use place::{DISABLED, INSTALL, Place, Scratch, api_key, envelope, installs, oauth};
 pub use provider::Provider;
 pub use worker::Worker;

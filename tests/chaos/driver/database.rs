@@ -1,34 +1,35 @@
 //! The database of a run: a file, a private server that may be killed, or a database in somebody's server.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use sqlx::{Connection as _, PgConnection};
 
 use super::options::Server;
 use super::place::Place;
-use super::process::run;
 use super::upstream::Upstream;
+use crate::shared::services::Services;
 
 /// A database, and what has to be taken away in the end.
 pub enum Database {
     File { path: PathBuf },
-    Private { services: Services, url: String },
+    Private { url: String },
     Shared { server: String, name: String },
 }
 
 impl Database {
-    pub fn make(server: &Server, place: &Place, upstream: &Upstream, unique: u64) -> anyhow::Result<Self> {
+    /// `services` are the run's private servers.
+    pub fn make(
+        server: &Server,
+        place: &Place,
+        services: Option<&Services>,
+        upstream: &Upstream,
+        unique: u64,
+    ) -> anyhow::Result<Self> {
         Ok(match server {
             Server::Sqlite => Self::File { path: place.path("tidewaiter.db") },
             Server::Postgres => {
-                let services = Services { state: place.path("services") };
-                services.act("start")?;
-                let settings = services.ask("env")?;
-                let url = settings.lines().find_map(|line| line.strip_prefix("export DATABASE_URL="));
-                let url = url.context("scripts/services names no DATABASE_URL")?.trim_matches(['\'', '"']).to_owned();
-                Self::Private { services, url }
+                Self::Private { url: services.context("no PostgreSQL was started")?.variable("DATABASE_URL") }
             }
             Server::SharedPostgres(server) => {
                 let name = format!("chaos_{unique:x}");
@@ -41,20 +42,11 @@ impl Database {
     pub fn url(&self) -> String {
         match self {
             Self::File { path } => format!("sqlite://{}", path.display()),
-            Self::Private { url, .. } => url.clone(),
+            Self::Private { url } => url.clone(),
             Self::Shared { server, name } => {
                 server.rsplit_once('/').map_or_else(String::new, |(root, _)| format!("{root}/{name}"))
             }
         }
-    }
-
-    /// Kills the server as a crash would, and starts it again.
-    pub fn crash(&self) -> anyhow::Result<()> {
-        if let Self::Private { services, .. } = self {
-            services.act("kill")?;
-            services.act("start")?;
-        }
-        Ok(())
     }
 
     /// The files that hold data, in which no secret may be found.
@@ -86,39 +78,4 @@ async fn statement(server: &str, sql: String) -> anyhow::Result<()> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
-}
-
-/// A private server by scripts/services; wiped when dropped.
-pub struct Services {
-    state: PathBuf,
-}
-
-impl Services {
-    fn command(&self, verb: &str) -> Command {
-        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
-        command.arg(verb).arg(&self.state);
-        command
-    }
-
-    fn ask(&self, verb: &str) -> anyhow::Result<String> {
-        run(self.command(verb))
-    }
-
-    /// Acts without reading what is printed: a server would keep a pipe open, and the reader waiting.
-    fn act(&self, verb: &str) -> anyhow::Result<()> {
-        let log = super::process::log(&self.state.with_extension("log"))?;
-        let mut command = self.command(verb);
-        command.stdout(log.try_clone()?).stderr(log);
-        let status = command.status().with_context(|| format!("{command:?} does not start"))?;
-        anyhow::ensure!(status.success(), "{command:?} ended with {status}");
-        Ok(())
-    }
-}
-
-impl Drop for Services {
-    fn drop(&mut self) {
-        if let Err(error) = self.act("wipe") {
-            println!("a server is left behind: {error:#}");
-        }
-    }
 }

@@ -16,10 +16,21 @@ pub enum Server {
     SharedPostgres(String),
 }
 
+/// Which broker the imports and events go over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerAt {
+    /// A private RabbitMQ that the run starts, kills and wipes.
+    Private,
+    /// A RabbitMQ that belongs to somebody else, by its URLs: a virtual host of its own in it, no kills of the server.
+    Shared { amqp: String, management: String },
+}
+
 /// One fault run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     pub server: Server,
+    /// Without a broker the imports are lines of a file, and events go into one.
+    pub broker: Option<BrokerAt>,
     pub workers: usize,
     /// Lines of the import file.
     pub lines: usize,
@@ -30,11 +41,18 @@ pub struct Options {
     /// Kills that have to hit a worker with runs in its hands.
     pub kill_hits: usize,
     pub database_kills: usize,
+    pub broker_kills: usize,
+    /// How often connections between the workers and a server are cut, silenced or held up in turn; `None` never.
+    pub break_every: Option<Duration>,
+    /// Such breaks that have to meet connections.
+    pub breaks: usize,
     pub seed: u64,
     /// How long after the last line and the last fault everything may take to be finished.
     pub patience: Duration,
     /// Keep the run's directory, and put it here.
     pub keep: Option<PathBuf>,
+    /// Where `scripts/clients` has put the clients; `None` has it put them into the run's directory.
+    pub clients: Option<PathBuf>,
 }
 
 impl Options {
@@ -48,15 +66,31 @@ impl Options {
             over: Duration::from_secs(20),
             kill_every: Some(Duration::from_secs(4)),
             kill_hits: 3,
+            broker: None,
             database_kills: 0,
+            broker_kills: 0,
+            break_every: None,
+            breaks: 0,
             seed: 1,
             patience: Duration::from_mins(3),
             keep: None,
+            clients: None,
         }
     }
 
-    /// Reads `sqlite|postgres [lines=N] [over=SECONDS] [kill-every=SECONDS] [kill-hits=N] [database-kills=N]
-    /// [workers=N] [seed=N] [patience=SECONDS] [keep=DIRECTORY]`. What is not said is as for an import at once.
+    /// A run over a broker that fits into the tests.
+    pub fn short_brokered(server: String, broker: BrokerAt) -> Self {
+        Self {
+            broker: Some(broker),
+            lines: 700,
+            kill_hits: 2,
+            break_every: Some(Duration::from_secs(3)),
+            breaks: 4,
+            ..Self::short(Server::SharedPostgres(server))
+        }
+    }
+
+    /// Reads `sqlite|postgres [KEY=VALUE...]`, the keys of scripts/chaos. What is not said is as for an import at once.
     pub fn parse(words: &str) -> anyhow::Result<Self> {
         let mut words = words.split_whitespace();
         let server = match words.next() {
@@ -79,6 +113,13 @@ impl Options {
         if options.server == Server::Sqlite && (options.workers != 1 || options.database_kills != 0) {
             bail!("SQLite has one worker and no server to kill");
         }
+        let network = options.broker_kills + options.breaks > 0 || options.break_every.is_some();
+        if options.broker.is_none() && network {
+            bail!("without `broker=yes` there is no broker to kill and no connection to break");
+        }
+        if options.broker.is_some() && (options.server == Server::Sqlite || options.over.is_zero()) {
+            bail!("a run over a broker needs `postgres` and a time (`over`)");
+        }
         Ok(options)
     }
 
@@ -90,6 +131,11 @@ impl Options {
             "kill-every" => self.kill_every = Some(seconds(value)?).filter(|every| !every.is_zero()),
             "kill-hits" => self.kill_hits = value.parse()?,
             "database-kills" => self.database_kills = value.parse()?,
+            "broker" if value == "yes" => self.broker = Some(BrokerAt::Private),
+            "broker-kills" => self.broker_kills = value.parse()?,
+            "break-every" => self.break_every = Some(seconds(value)?).filter(|every| !every.is_zero()),
+            "breaks" => self.breaks = value.parse()?,
+            "clients" => self.clients = Some(PathBuf::from(value)),
             "workers" => self.workers = value.parse::<usize>()?.max(1),
             "seed" => self.seed = value.parse()?,
             "patience" => self.patience = seconds(value)?,

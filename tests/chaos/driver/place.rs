@@ -18,6 +18,17 @@ const RETRY_BASE_MS: u32 = 250;
 /// Stands for the stub's URL in the fixtures.
 const UPSTREAM: &str = "http://upstream.test";
 
+/// Which servers a process has to use.
+#[derive(Debug, Clone, Default)]
+pub struct Servers {
+    pub database: String,
+    /// Without one, events go into the event file.
+    pub broker: Option<String>,
+    /// Where a worker answers, 0 for a command.
+    pub probes: u16,
+    pub upstream_port: u16,
+}
+
 /// The directory. It is left in place: whoever made the run removes it when nothing in it is of interest.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -55,10 +66,18 @@ impl Place {
         fs::metadata(self.events()).map_or(0, |file| file.len())
     }
 
-    /// Writes a process's configuration; `probes` is where a worker answers, 0 for a command.
-    pub fn config(&self, name: &str, database: &str, probes: u16, upstream_port: u16) -> anyhow::Result<PathBuf> {
+    /// Writes a process's configuration.
+    pub fn config(&self, name: &str, servers: &Servers) -> anyhow::Result<PathBuf> {
         let quoted = |path: PathBuf| serde_json::to_string(&path).map_err(anyhow::Error::from);
-        let probes = if probes == 0 { String::new() } else { format!("127.0.0.1:{probes}") };
+        let Servers { database, broker, probes, upstream_port } = servers;
+        let probes = if *probes == 0 { String::new() } else { format!("127.0.0.1:{probes}") };
+        let ways = match broker {
+            Some(url) => format!(
+                "[events]\nsink = \"broker\"\n[broker]\nurl = {url:?}\n[worker]\nregions = {:?}\n",
+                crate::corpus::SERVED
+            ),
+            None => format!("[events]\nsink = \"file\"\nfile = {}\n", quoted(self.events())?),
+        };
         let text = format!(
             r#"[database]
 url = "{database}"
@@ -66,10 +85,7 @@ url = "{database}"
 listen = ""
 [probes]
 listen = "{probes}"
-[events]
-sink = "file"
-file = {events}
-[definitions]
+{ways}[definitions]
 integrations_dir = {integrations}
 installs_dir = {installs}
 [seal]
@@ -83,7 +99,6 @@ connect_timeout_ms = 1000
 allow_networks = ["127.0.0.0/8"]
 extra_ports = [{upstream_port}]
 "#,
-            events = quoted(self.events())?,
             integrations = quoted(self.path("integrations"))?,
             installs = quoted(self.path("installs"))?,
             keys = quoted(self.path("keys"))?,

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use serde::de::DeserializeOwned;
 
 /// How long a worker may take to be ready, or to stop when asked; the drain takes 25 s at most.
 const START_PATIENCE: Duration = Duration::from_mins(1);
@@ -35,6 +36,32 @@ pub fn run(mut command: Command) -> anyhow::Result<String> {
 /// A file that a process appends what it says to.
 pub fn log(path: &Path) -> anyhow::Result<File> {
     Ok(OpenOptions::new().create(true).append(true).open(path)?)
+}
+
+/// Reads NDJSON; `what` names it in errors.
+pub fn ndjson<T: DeserializeOwned>(what: &str, text: &str) -> anyhow::Result<Vec<T>> {
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| {
+            serde_json::from_str(line).with_context(|| format!("{what}, line {}, is not as expected", index + 1))
+        })
+        .collect()
+}
+
+/// Sends SIGTERM and waits for the end.
+pub fn end(child: &mut Child) -> anyhow::Result<ExitStatus> {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), rustix::process::Signal::TERM)?;
+    let since = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if since.elapsed() > STOP_PATIENCE {
+            bail!("no end within {STOP_PATIENCE:?} of SIGTERM");
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A worker. It is killed when dropped.
@@ -87,17 +114,7 @@ impl Worker {
 
     /// Asks the worker to stop and waits for it.
     pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)?;
-        let since = Instant::now();
-        loop {
-            if let Some(status) = self.ended() {
-                return Ok(status);
-            }
-            if since.elapsed() > STOP_PATIENCE {
-                bail!("worker {} did not stop within {STOP_PATIENCE:?} of SIGTERM", self.number);
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        end(&mut self.child).with_context(|| format!("worker {}", self.number))
     }
 
     /// A number from the worker's metrics; `series` is the name with its labels.

@@ -1,13 +1,13 @@
-//! The faults: workers are killed while they hold runs, and the database with them in full work.
+//! The faults: workers are killed while they hold runs, the servers in full work, and connections break.
 
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::database::Database;
-use super::options::Options;
-use super::place::Place;
+use super::network::Network;
 use super::process::Worker;
+use super::scene::Scene;
 use crate::history::{Faults, Kill};
+use crate::ledger::{Expect, Ledger};
 use crate::rng::Rng;
 
 /// The metric of the runs that a worker performs right now.
@@ -17,9 +17,8 @@ const AIM: Duration = Duration::from_secs(2);
 
 /// The system under trouble.
 pub struct Trouble<'a> {
-    pub options: &'a Options,
-    pub place: &'a Place,
-    pub database: &'a Database,
+    pub scene: &'a Scene<'a>,
+    pub network: Option<&'a mut Network>,
     pub workers: &'a mut Vec<Worker>,
     pub rng: &'a mut Rng,
     pub faults: &'a mut Faults,
@@ -28,23 +27,47 @@ pub struct Trouble<'a> {
 impl Trouble<'_> {
     /// Makes trouble until the feeding has ended.
     pub fn until_fed<T>(&mut self, feeding: &ScopedJoinHandle<'_, T>) -> anyhow::Result<()> {
-        let begin = Instant::now();
-        let mut kill_due = self.options.kill_every;
-        let spacing = self.options.over / (self.options.database_kills as u32 + 1);
+        let (begin, options) = (Instant::now(), self.scene.options);
+        let (mut kill_due, mut break_due) = (options.kill_every, options.break_every);
         while !feeding.is_finished() {
             thread::sleep(Duration::from_millis(20));
             self.look_after()?;
             if let Some(due) = kill_due.filter(|due| begin.elapsed() >= *due) {
                 self.strike()?;
-                kill_due = self.options.kill_every.map(|every| due + every);
+                kill_due = options.kill_every.map(|every| due + every);
             }
-            let crashes = self.faults.database_kills;
-            if crashes < self.options.database_kills && begin.elapsed() >= spacing * (crashes as u32 + 1) {
-                self.database.crash()?;
-                self.faults.database_kills += 1;
+            if let (Some(due), Some(network)) = (break_due, &mut self.network)
+                && !network.held(false)
+                && begin.elapsed() >= due
+            {
+                self.faults.breaks.push(network.disturb());
+                break_due = options.break_every.map(|every| begin.elapsed() + every);
             }
+            self.crash(begin.elapsed());
+        }
+        if let Some(network) = &mut self.network {
+            network.held(true);
         }
         Ok(())
+    }
+
+    /// Kills a private server when it is time, and starts it again: the database and the broker at other moments.
+    fn crash(&mut self, elapsed: Duration) {
+        let Scene { options, services: Some(services), .. } = self.scene else { return };
+        let due = |kills: usize, done: usize, shift: f64| {
+            done < kills && elapsed >= options.over.mul_f64((done as f64 + shift) / (kills as f64 + 0.5))
+        };
+        let kills = [
+            ("pg", options.database_kills, &mut self.faults.database_kills, 1.0),
+            ("mq", options.broker_kills, &mut self.faults.broker_kills, 0.6),
+        ];
+        for (server, wanted, done, shift) in kills {
+            if due(wanted, *done, shift) {
+                services.ask(&["kill", server]);
+                services.ask(&["start", server]);
+                *done += 1;
+            }
+        }
     }
 
     /// Kills a random worker, at a moment when it holds runs if there is one soon, and starts it again.
@@ -56,9 +79,11 @@ impl Trouble<'_> {
         while running == 0 && aimed.elapsed() < AIM {
             running = worker.metric(HELD).unwrap_or(0);
         }
-        let before = self.place.events_len();
+        let place = self.scene.place;
+        let before = place.events_len();
         worker.kill()?;
-        let after = self.place.events_len();
+        // A consumer's log is not torn by the death of a worker.
+        let (before, after) = if self.scene.brokerage.is_some() { (u64::MAX, 0) } else { (before, place.events_len()) };
         self.faults.kills.push(Kill { running, before, after });
         worker.restart()
     }
@@ -76,13 +101,13 @@ impl Trouble<'_> {
 
     /// Waits until no run is unfinished and no event unpublished, or until patience is at its end: then what is left
     /// is for the judge to name. True when all was finished.
-    pub fn until_settled(&mut self) -> anyhow::Result<bool> {
+    pub fn until_settled(&mut self, ledger: &Ledger) -> anyhow::Result<bool> {
         let begin = Instant::now();
         let mut quiet_since = None;
-        while begin.elapsed() < self.options.patience {
+        while begin.elapsed() < self.scene.options.patience {
             thread::sleep(Duration::from_millis(250));
             self.look_after()?;
-            if self.workers.iter().all(quiet) {
+            if self.workers.iter().all(quiet) && self.drained(ledger) {
                 // The gauges are renewed at each heartbeat, so one look could be at an older one.
                 if quiet_since.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(7) {
                     return Ok(true);
@@ -92,6 +117,14 @@ impl Trouble<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether the broker holds nothing any more but the dead letters that nobody can read.
+    fn drained(&self, ledger: &Ledger) -> bool {
+        let Some(brokerage) = self.scene.brokerage else { return true };
+        let unreadable = ledger.entries.iter().filter(|entry| entry.expect == Expect::Unreadable).count() as u64;
+        let waiting = brokerage.broker.waiting(self.scene.upstream);
+        waiting.is_ok_and(|(queues, dead)| dead >= unreadable && queues.iter().all(|(_, waiting)| *waiting == 0))
     }
 }
 

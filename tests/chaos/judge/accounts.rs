@@ -17,7 +17,8 @@ pub fn one_per_message<'a>(history: &'a History, verdict: &mut Verdict) -> Vec<M
         by_tenant.entry(&row.tenant_id).or_default().push(row);
     }
     let mut groups = BTreeMap::<&str, Vec<&Entry>>::new();
-    for entry in history.ledger.entries.iter().filter(|entry| !matches!(entry.expect, Expect::Refused(_))) {
+    let refused = |entry: &&Entry| matches!(entry.expect, Expect::Refused(_) | Expect::Unreadable);
+    for entry in history.ledger.entries.iter().filter(|entry| !refused(entry)) {
         groups.entry(&entry.message_id).or_default().push(entry);
     }
     let messages = groups.into_values().map(|entries| {

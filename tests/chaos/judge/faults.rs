@@ -23,6 +23,16 @@ pub fn check(history: &History, verdict: &mut Verdict) {
         let (done, wanted) = (faults.database_kills, demands.database_kills);
         void(&format!("the database was killed {done} times, {wanted} are needed"), verdict);
     }
+    if faults.broker_kills < demands.broker_kills {
+        let (done, wanted) = (faults.broker_kills, demands.broker_kills);
+        void(&format!("the broker was killed {done} times, {wanted} are needed"), verdict);
+    }
+    let breaks = faults.breaks.iter().filter(|one| one.met > 0).count();
+    verdict.figures.breaks = breaks;
+    if breaks < demands.breaks {
+        let wanted = demands.breaks;
+        void(&format!("{breaks} breaks of the network met connections, {wanted} are needed"), verdict);
+    }
     if demands.upstream_faults {
         let upstream = faults.upstream;
         for (what, hit, least) in

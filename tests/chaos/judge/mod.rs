@@ -5,11 +5,13 @@
 //! What it cannot see: writes under a stale fence that changed nothing visible, and calls that the upstream got twice.
 
 mod accounts;
+mod broker;
 mod events;
 mod faults;
 mod leaks;
 mod lines;
 mod log;
+mod receipts;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,16 @@ use crate::ledger::Entry;
 pub enum Rule {
     /// Every line is reported once, as what it has to be.
     Lines,
+    /// The broker confirmed each message to the producer.
+    Confirmed,
+    /// Each refused message is in the quarantine once, with its reason, and nothing else is.
+    Quarantine,
+    /// Nothing is left in a queue but what no client can read, and that raises an alarm.
+    Queues,
+    /// An event's AMQP properties and routing key say what its body says.
+    Properties,
+    /// A consumer receives the events that it is bound to, and no others.
+    Binding,
     /// The summary counts what the report lists.
     Summary,
     /// One account per distinct message, none for a refused one.
@@ -81,10 +93,14 @@ pub struct Figures {
     pub torn: usize,
     /// Accounts that ended in an error because the upstream failed at every attempt, by bad luck.
     pub exhausted: usize,
+    /// Messages that the producer had to publish more than once.
+    pub republished: usize,
     /// Conflicts in which the later line was the one accepted.
     pub overtaken: usize,
     pub kills: usize,
     pub kill_hits: usize,
+    /// Breaks of the network that met connections.
+    pub breaks: usize,
 }
 
 /// What the judge says.
@@ -111,9 +127,15 @@ struct Message<'a> {
 pub fn judge(history: &History) -> Verdict {
     let mut verdict = Verdict::default();
     let messages = accounts::one_per_message(history, &mut verdict);
-    lines::check(history, &messages, &mut verdict);
+    match &history.brokered {
+        None => lines::check(history, &messages, &mut verdict),
+        Some(brokered) => broker::check(history, brokered, &messages, &mut verdict),
+    }
     let log = log::read(history, &mut verdict);
     let streams = events::check(&log, &mut verdict);
+    if let Some(brokered) = &history.brokered {
+        receipts::check(brokered, &log, &mut verdict);
+    }
     accounts::check(history, &messages, &streams, &mut verdict);
     leaks::check(history, &mut verdict);
     faults::check(history, &mut verdict);

@@ -1,7 +1,5 @@
 //! A database that is killed under a stream of accepts, and comes back.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,38 +11,11 @@ use tokio::sync::Notify;
 
 use super::databases::{server, unique};
 use super::rows::{accept, create};
+use crate::shared::services::Services;
 
-/// A server of this test's own.
-struct Own(PathBuf);
-
-impl Own {
-    fn start() -> Self {
-        let place = std::env::temp_dir().join(format!("tidewaiter-{}", unique()));
-        std::fs::create_dir_all(&place).unwrap();
-        let own = Self(place);
-        own.ask("start");
-        own
-    }
-
-    fn ask(&self, what: &str) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
-        let said = Command::new(script).arg(what).arg(&self.0).output().expect("scripts/services runs");
-        assert!(said.status.success(), "{what}: {}", String::from_utf8_lossy(&said.stderr));
-        String::from_utf8(said.stdout).unwrap()
-    }
-
-    fn url(&self) -> String {
-        let settings = self.ask("env");
-        let line = settings.lines().find_map(|line| line.strip_prefix("export DATABASE_URL="));
-        line.expect("a URL").trim_matches('\'').to_owned()
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        self.ask("wipe");
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A server of this test's own; wiping it takes its directory away too.
+fn own_server() -> Services {
+    Services::start(std::env::temp_dir().join(format!("tidewaiter-{}", unique())), "pg")
 }
 
 /// Accepts one after the other until told to stop; answers what it accepted.
@@ -70,8 +41,8 @@ async fn every_accept_survives_a_database_that_is_killed_and_is_made_once() {
     if server().is_none() {
         return;
     }
-    let own = Own::start();
-    let url = own.url();
+    let own = own_server();
+    let url = own.variable("DATABASE_URL");
     Postgres::migrate(&url).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(Postgres::connect(&url, &Tasks::new()).unwrap());
     let (count, counted, stop) =
@@ -87,8 +58,8 @@ async fn every_accept_survives_a_database_that_is_killed_and_is_made_once() {
     };
     for _ in 0..3 {
         at_least(count.load(Ordering::Relaxed) + 100).await;
-        own.ask("kill");
-        own.ask("start");
+        own.ask(&["kill", "pg"]);
+        own.ask(&["start", "pg"]);
     }
     // The same store, without a restart, goes on.
     at_least(count.load(Ordering::Relaxed) + 100).await;
@@ -111,18 +82,18 @@ async fn a_database_that_hangs_holds_no_impatient_caller_up() {
     if server().is_none() {
         return;
     }
-    let own = Own::start();
-    let url = own.url();
+    let own = own_server();
+    let url = own.variable("DATABASE_URL");
     Postgres::migrate(&url).await.unwrap();
     let store = Postgres::connect(&url, &Tasks::new()).unwrap();
     create(&store, &accept()).await;
-    own.ask("pause");
+    own.ask(&["pause", "pg"]);
     let hung = accept();
     let outcome = store.accept(hung.clone(), Patience::For(Duration::from_millis(200))).await;
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     let checked = store.check().await;
     assert!(matches!(&checked, Err(StoreError::Unavailable(why)) if why.contains("127.0.0.1")), "{checked:?}");
-    own.ask("resume");
+    own.ask(&["resume", "pg"]);
     // Whether the first try went through or not: repeated, it is made once.
     create(&store, &hung).await;
     assert_eq!(store.backlog().await.unwrap().queued, 2);

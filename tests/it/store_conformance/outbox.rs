@@ -114,6 +114,7 @@ pub async fn the_same_refused_request_is_kept_once_and_counted(database: &Databa
         detail: "line 1".to_owned(),
         body: sealed("body"),
         body_bytes: 4,
+        properties: Some(sealed("properties")),
         at_ms: 1_000,
     };
     for at_ms in [1_000, 2_000, 3_000] {

@@ -1,6 +1,7 @@
 //! Breaks clean histories in one way each; the judge has to name exactly the rule that was broken.
 
 mod accounts;
+mod broker;
 mod lines;
 mod others;
 mod stream;
@@ -14,9 +15,13 @@ use crate::rng::Rng;
 
 /// Applies `mutate` to clean histories of several seeds and demands violations of `rule` and of nothing else.
 pub fn caught(rule: Rule, mutate: impl Fn(&mut History, &mut Rng)) -> Vec<Violation> {
+    caught_in(|seed| clean(seed, 200), rule, mutate)
+}
+
+pub fn caught_in(make: impl Fn(u64) -> History, rule: Rule, mutate: impl Fn(&mut History, &mut Rng)) -> Vec<Violation> {
     let mut last = Vec::new();
     for seed in 0..3 {
-        let mut history = clean(seed, 200);
+        let mut history = make(seed);
         mutate(&mut history, &mut Rng::new(seed));
         last = judge(&history).violations;
         assert!(!last.is_empty(), "seed {seed}: {rule:?} was broken and nothing was said");

@@ -1,6 +1,6 @@
 //! What passes, and what must not be mistaken for a fault.
 
-use super::forged::{clean, edit};
+use super::forged::{clean, clean_brokered, edit, received};
 use crate::history::{Disposition, Refusal, RowReason};
 use crate::judge::{Rule, judge};
 use crate::ledger::Expect;
@@ -11,6 +11,34 @@ fn a_clean_history_passes_whatever_its_seed() {
         let verdict = judge(&clean(seed, 300));
         assert_eq!(verdict.violations, [], "seed {seed}");
     }
+}
+
+#[test]
+fn a_clean_history_over_a_broker_passes_whatever_its_seed() {
+    for seed in 0..8 {
+        let verdict = judge(&clean_brokered(seed, 300));
+        assert_eq!(verdict.violations, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn an_unreadable_message_published_twice_may_be_there_twice() {
+    let mut history = clean_brokered(1, 700);
+    let unreadable = history.ledger.entries.iter().find(|entry| entry.expect == Expect::Unreadable).unwrap().line;
+    let brokered = history.brokered.as_mut().unwrap();
+    brokered.dead_letters += 1;
+    brokered.confirmed.iter_mut().find(|confirmed| confirmed.number == unreadable).unwrap().tries = 2;
+    let verdict = judge(&history);
+    assert_eq!((verdict.violations, verdict.figures.republished), (Vec::new(), 1));
+}
+
+#[test]
+fn an_event_received_again_over_a_broker_is_no_fault() {
+    let mut history = clean_brokered(1, 200);
+    let again = history.events.clone();
+    history.events.extend(again);
+    received(&mut history);
+    assert_eq!(judge(&history).violations, []);
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tidewaiter::lifecycle::Status;
 
-use crate::corpus::{self, Corpus};
+use crate::corpus::{self, Channel, Corpus};
 use crate::history::{
-    AccountRow, Demands, Disposition, Faults, History, Kill, Refusal, ReportLine, RowReason, Summary, UpstreamFaults,
+    AccountRow, Break, Brokered, Confirmed, Demands, Disposition, Faults, History, Kill, QuarantineRow, Receipt,
+    Refusal, ReportLine, RowReason, Summary, UpstreamFaults,
 };
 use crate::ledger::{Entry, Expect};
 use crate::rng::Rng;
@@ -46,7 +47,7 @@ pub fn word(status: Status) -> &'static str {
 /// A clean history over a corpus of `count` lines: events of the accounts interleaved, some received twice, one line
 /// torn by one of two kills.
 pub fn clean(seed: u64, count: usize) -> History {
-    let corpus = corpus::make(seed, count, BASE_MS);
+    let corpus = corpus::make(Channel::File, seed, count, BASE_MS);
     let mut rng = Rng::new(seed ^ 0xC1EA);
     let mut forger = Forger::default();
     for (index, entry) in corpus.ledger.entries.iter().enumerate() {
@@ -71,15 +72,77 @@ pub fn clean(seed: u64, count: usize) -> History {
         report: forger.report,
         events,
         accounts: forger.accounts,
-        texts: Vec::new(),
-        faults: Faults {
-            kills: vec![kill, Kill { running: 0, before: 0, after: 0 }],
-            database_kills: 0,
-            upstream: UpstreamFaults { requests: 1000, unavailable: 100, hung: 20 },
-            exits: Vec::new(),
-        },
-        demands: Demands { kill_hits: 1, database_kills: 0, upstream_faults: true },
+        faults: Faults { kills: vec![kill, Kill { running: 0, before: 0, after: 0 }], ..faults() },
+        demands: Demands { kill_hits: 1, upstream_faults: true, ..Demands::default() },
+        ..History::default()
     }
+}
+
+fn faults() -> Faults {
+    Faults { upstream: UpstreamFaults { requests: 1000, unavailable: 100, hung: 20 }, ..Faults::default() }
+}
+
+/// The same of a run in which the imports came over a broker: one worker was killed, and each server, and a connection.
+pub fn clean_brokered(seed: u64, count: usize) -> History {
+    let corpus = corpus::make(Channel::Broker, seed, count, BASE_MS);
+    let mut rng = Rng::new(seed ^ 0xB20C);
+    let mut forger = Forger::default();
+    let mut brokered = Brokered { queues: vec![("tidewaiter.imports.wnam".to_owned(), 0)], ..Brokered::default() };
+    for (index, entry) in corpus.ledger.entries.iter().enumerate() {
+        forger.line(index, entry, &mut rng);
+        brokered.confirmed.push(Confirmed { number: entry.line, tries: 1 });
+        brokered.dead_letters += u64::from(entry.expect == Expect::Unreadable);
+    }
+    brokered.alarm = brokered.dead_letters > 0;
+    let codes = forger.report.iter().filter_map(|said| Some((said.line, said.code.clone()?)));
+    let row = |(line, reason): (usize, String)| QuarantineRow {
+        message_id: corpus.ledger.entries[line - 1].message_id.clone(),
+        reason,
+    };
+    brokered.quarantine = codes.map(row).collect();
+    let (events, _) = forger.log(&mut rng);
+    let mut history = History {
+        ledger: corpus.ledger,
+        brokered: Some(brokered),
+        events,
+        accounts: forger.accounts,
+        faults: Faults {
+            kills: vec![Kill { running: 3, before: u64::MAX, after: 0 }],
+            database_kills: 1,
+            broker_kills: 1,
+            breaks: vec![Break { server: "the broker", kind: "cut", met: 2 }],
+            ..faults()
+        },
+        demands: Demands { kill_hits: 1, database_kills: 1, broker_kills: 1, breaks: 1, upstream_faults: true },
+        ..History::default()
+    };
+    edit(&mut history, |all| all.retain(|line| serde_json::from_slice::<Value>(line).is_ok()));
+    received(&mut history);
+    history
+}
+
+/// Makes the consumers' logs anew from the history's events.
+pub fn received(history: &mut History) {
+    let receipts = history.events.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
+        let event: Value = serde_json::from_slice(line).unwrap();
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        Receipt {
+            routing_key: format!("{}.eu.ledgerly", text("/type").unwrap()),
+            message_id: text("/id"),
+            correlation_id: text("/data/cause/correlation_id"),
+            kind: text("/type"),
+            app_id: Some("tidewaiter".to_owned()),
+            content_type: Some("application/cloudevents+json".to_owned()),
+            delivery_mode: Some(2),
+            timestamp: Some(BASE_MS as u64 / 1000),
+            body: String::from_utf8(line.to_vec()).unwrap(),
+        }
+    });
+    let everything: Vec<_> = receipts.collect();
+    let brokered = history.brokered.as_mut().unwrap();
+    brokered.active =
+        everything.iter().filter(|one| one.kind.as_deref() == Some("integrated_account.active")).cloned().collect();
+    brokered.everything = everything;
 }
 
 #[derive(Default)]
@@ -98,6 +161,7 @@ impl Forger {
             Expect::Duplicate => (Disposition::Duplicate, self.by_message.get(&entry.message_id).cloned(), None),
             Expect::Conflict => (Disposition::Refused, None, Some("idempotency_conflict")),
             Expect::Refused(code) => (Disposition::Refused, None, Some(code.as_str())),
+            Expect::Unreadable => return,
         };
         self.report.push(ReportLine { line: index + 1, disposition, account, code: code.map(str::to_owned) });
     }

@@ -1,0 +1,125 @@
+//! Getting past messages that cannot be read, without harm to their neighbours.
+//!
+//! When a message breaks the connection, everything that was delivered beside it and not settled goes back to the queue,
+//! each charged one delivery more. So from the first such break on one delivery is taken at a time: then only the
+//! unreadable one is charged, until its delivery limit removes it. What went back is delivered before anything else,
+//! the unreadable one last; so the danger is over when as many as could have been in hand were readable.
+
+use std::time::Duration;
+
+use super::consume::Unreadable;
+
+/// Between two breaks while the delivery limit is being used up: together with connecting, some 25 a second.
+const QUICK: Duration = Duration::from_millis(25);
+
+/// Breaks in a row, in delivery limits, after which the queue seems to have none. Several such messages can stand
+/// together.
+const PATIENCE: u32 = 20;
+
+/// The first pause of those that grow.
+const FIRST_REST: Duration = Duration::from_secs(1);
+
+/// How carefully a queue is consumed.
+#[derive(Debug)]
+pub(super) struct Caution {
+    prefetch: u16,
+    delivery_limit: u32,
+    unreadable: Unreadable,
+    /// Readable deliveries since the last break, while they are taken one at a time.
+    single: Option<u16>,
+    /// Breaks since the last readable delivery.
+    breaks: u32,
+}
+
+/// What follows from a break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterBreak {
+    /// Go on after this pause; true: it is the first of its kind, and worth telling.
+    Quickly(Duration, bool),
+    /// It does not go away: nothing more is consumed, and an attempt is made after this pause. `None`: after the pause
+    /// that follows any other loss.
+    Stuck(Option<Duration>),
+}
+
+impl Caution {
+    pub(super) const fn new(prefetch: u16, delivery_limit: u32, unreadable: Unreadable) -> Self {
+        Self { prefetch, delivery_limit, unreadable, single: None, breaks: 0 }
+    }
+
+    /// Deliveries to take at once.
+    pub(super) const fn prefetch(&self) -> u16 {
+        if self.single.is_some() { 1 } else { self.prefetch }
+    }
+
+    /// A message could not be read, and the connection is gone.
+    pub(super) fn broke(&mut self) -> AfterBreak {
+        let first = self.single.replace(0).is_none();
+        self.breaks += 1;
+        match self.unreadable {
+            Unreadable::UntilGivenUp if self.breaks <= self.delivery_limit.saturating_mul(PATIENCE) => {
+                AfterBreak::Quickly(QUICK, first)
+            }
+            Unreadable::UntilGivenUp => AfterBreak::Stuck(None),
+            Unreadable::Rest(longest) => {
+                let grown = FIRST_REST.saturating_mul(1 << self.breaks.saturating_sub(1).min(16));
+                AfterBreak::Stuck(Some(grown.min(longest)))
+            }
+        }
+    }
+
+    /// A message could be read. True: the danger is over, and deliveries may be taken at once again.
+    pub(super) fn read_one(&mut self) -> bool {
+        self.breaks = 0;
+        let Some(read) = &mut self.single else { return false };
+        *read += 1;
+        if *read < self.prefetch {
+            return false;
+        }
+        self.single = None;
+        self.prefetch > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_break_deliveries_come_singly_until_as_many_were_readable_as_could_have_been_in_hand() {
+        let mut caution = Caution::new(3, 50, Unreadable::UntilGivenUp);
+        assert_eq!((caution.prefetch(), caution.read_one()), (3, false));
+        assert_eq!(caution.broke(), AfterBreak::Quickly(QUICK, true));
+        assert_eq!(caution.prefetch(), 1);
+        assert!(!caution.read_one() && !caution.read_one());
+        assert_eq!(caution.broke(), AfterBreak::Quickly(QUICK, false), "the count starts again");
+        assert!(!caution.read_one() && !caution.read_one() && caution.read_one());
+        assert_eq!(caution.prefetch(), 3);
+    }
+
+    #[test]
+    fn a_message_that_no_delivery_limit_removes_is_not_tried_quickly_for_ever() {
+        let mut caution = Caution::new(64, 2, Unreadable::UntilGivenUp);
+        for _ in 0..2 * PATIENCE {
+            assert!(matches!(caution.broke(), AfterBreak::Quickly(..)));
+        }
+        assert_eq!(caution.broke(), AfterBreak::Stuck(None));
+        caution.read_one();
+        assert!(matches!(caution.broke(), AfterBreak::Quickly(..)), "one that could be read is progress");
+    }
+
+    #[test]
+    fn where_nothing_removes_it_the_pauses_grow_to_the_longest() {
+        let mut caution = Caution::new(1, 50, Unreadable::Rest(Duration::from_mins(1)));
+        let pauses: Vec<_> = (0..8).map(|_| caution.broke()).collect();
+        let rest = |seconds| AfterBreak::Stuck(Some(Duration::from_secs(seconds)));
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60].map(rest));
+    }
+
+    #[test]
+    fn a_queue_that_is_taken_singly_anyway_never_needs_another_consumer() {
+        let mut caution = Caution::new(1, 50, Unreadable::UntilGivenUp);
+        caution.broke();
+        assert!(!caution.read_one());
+        assert_eq!(caution.prefetch(), 1);
+    }
+}

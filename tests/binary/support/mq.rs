@@ -1,0 +1,84 @@
+//! The broker as a test sees it: a virtual host of its own, and a client in it.
+
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use lapin::message::BasicGetMessage;
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Place, Provider, eventually};
+use crate::shared::client::{Client, Said};
+use crate::shared::vhost::Vhost;
+
+/// How long a message may take to come.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A virtual host and a client in it.
+#[derive(Debug)]
+pub struct Mq {
+    pub vhost: Vhost,
+    client: Client,
+    runtime: Runtime,
+}
+
+impl Mq {
+    /// `None` without a broker to test on.
+    pub fn make() -> Option<Self> {
+        let vhost = Vhost::make()?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let client = runtime.block_on(Client::open(&vhost.url()));
+        Some(Self { vhost, client, runtime })
+    }
+
+    /// A place whose workers consume here and declare what they need.
+    pub fn place(&self, provider: &Provider, more: &[&str]) -> Place {
+        let url = format!("broker.url = \"{}\"", self.vhost.url());
+        let settings = [&[url.as_str(), "broker.declare = true", r#"events.sink = "stdout""#][..], more].concat();
+        Place::with(provider, &settings)
+    }
+
+    /// Publishes to a queue.
+    #[track_caller]
+    pub fn send(&self, queue: &str, properties: BasicProperties, body: impl AsRef<[u8]>) {
+        let said = self.runtime.block_on(self.client.publish("", queue, properties, body.as_ref()));
+        assert_eq!(said, Said::Confirmed, "{queue}");
+    }
+
+    pub fn declare(&self, queue: &str, arguments: &[(&str, lapin::types::AMQPValue)]) {
+        self.runtime.block_on(self.client.declare(queue, arguments));
+    }
+
+    /// The next message of a queue.
+    #[track_caller]
+    pub fn next(&self, queue: &str) -> BasicGetMessage {
+        self.runtime.block_on(self.client.next(queue, SOON)).unwrap_or_else(|| panic!("nothing in {queue}"))
+    }
+
+    /// The next reply in a queue: its type, its correlation id and its body.
+    #[track_caller]
+    pub fn reply(&self, queue: &str) -> (String, String, Value) {
+        let message = self.next(queue);
+        let text =
+            |text: &Option<lapin::types::ShortString>| text.as_ref().map(ToString::to_string).unwrap_or_default();
+        let properties = &message.properties;
+        let body = serde_json::from_slice(&message.data).unwrap();
+        (text(properties.kind()), text(properties.correlation_id()), body)
+    }
+
+    /// Messages that are ready in a queue and its consumers.
+    pub fn count(&self, queue: &str) -> (u32, u32) {
+        self.runtime.block_on(self.client.count(queue)).unwrap_or_else(|| panic!("there is no {queue}"))
+    }
+
+    /// Waits until a queue is empty.
+    #[track_caller]
+    pub fn emptied(&self, queue: &str) {
+        eventually("the queue is empty", || (self.count(queue).0 == 0).then_some(()));
+    }
+}
+
+/// Properties with a message id.
+pub fn with_id(id: &str) -> BasicProperties {
+    BasicProperties::default().with_message_id(id.into())
+}
