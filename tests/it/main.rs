@@ -13,9 +13,9 @@
 
 mod api;
 mod debug;
+mod relay;
 #[path = "../support/mod.rs"]
 mod shared;
-mod relay;
 mod sqlite_start;
 mod store_conformance;
 mod test_servers;

@@ -1,10 +1,12 @@
 //! The broker as a test sees it: a virtual host of its own, and a client in it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use lapin::BasicProperties;
 use lapin::message::BasicGetMessage;
 use serde_json::Value;
+use sqlx::Connection as _;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Place, Provider, eventually};
@@ -89,6 +91,16 @@ impl Mq {
     /// Messages that are ready in a queue and its consumers.
     pub fn count(&self, queue: &str) -> (u32, u32) {
         self.runtime.block_on(self.client.count(queue)).unwrap_or_else(|| panic!("there is no {queue}"))
+    }
+
+    /// Changes a SQLite database beside the worker that has it.
+    pub fn sqlite(&self, file: &Path, statement: &'static str) {
+        let url = format!("sqlite://{}", file.display());
+        self.runtime.block_on(async {
+            let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+            database.close().await.unwrap();
+        });
     }
 
     /// Waits until a queue is empty.

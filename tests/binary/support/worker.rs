@@ -89,6 +89,11 @@ impl Worker {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// The same of a metric that counts.
+    pub fn count(&self, series: &str) -> u64 {
+        self.metric(series) as u64
+    }
+
     /// Sends SIGTERM.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::TERM);
