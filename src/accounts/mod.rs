@@ -22,7 +22,7 @@ pub use answer::{account_answer, new_account_answer};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
-pub use lane::{FastLane, Slot, Started};
+pub use lane::{FastLane, Opened, Slot, Started};
 pub use outlet::{Fresh, Outlet, Told};
 pub use vault::{Vault, VaultError};
 
