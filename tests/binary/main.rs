@@ -7,8 +7,10 @@
 
 mod api;
 mod broker;
+mod broker_faults;
 mod broker_import;
 mod broker_outage;
+mod broker_server;
 mod configuration;
 mod demo;
 mod eval;

@@ -27,10 +27,18 @@ pub struct Mq {
 impl Mq {
     /// `None` without a broker to test on.
     pub fn make() -> Option<Self> {
-        let vhost = Vhost::make()?;
+        Vhost::make().map(Self::of)
+    }
+
+    pub fn of(vhost: Vhost) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let client = runtime.block_on(Client::open(&vhost.url()));
-        Some(Self { vhost, client, runtime })
+        Self { vhost, client, runtime }
+    }
+
+    /// Connects once more, after the broker was away.
+    pub fn reopen(&mut self) {
+        self.client = self.runtime.block_on(Client::open(&self.vhost.url()));
     }
 
     /// A place whose workers consume here and declare what they need.
@@ -49,6 +57,14 @@ impl Mq {
 
     pub fn declare(&self, queue: &str, arguments: &[(&str, lapin::types::AMQPValue)]) {
         self.runtime.block_on(self.client.declare(queue, arguments));
+    }
+
+    pub fn bind(&self, queue: &str, exchange: &str, key: &str) {
+        self.runtime.block_on(self.client.bind(queue, exchange, key));
+    }
+
+    pub fn unbind(&self, queue: &str, exchange: &str, key: &str) {
+        self.runtime.block_on(self.client.unbind(queue, exchange, key));
     }
 
     pub fn delete(&self, queue: &str) {
