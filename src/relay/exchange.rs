@@ -45,10 +45,9 @@ impl EventSink for ExchangeSink {
         // A session that is rebuilding is about to work again; what it does not take in time is the event's own trouble.
         match &*self.publisher.state().borrow() {
             SessionState::Failing(why) => Some(why.clone()),
-            SessionState::Connecting
-            | SessionState::Attached
-            | SessionState::Rebuilding(_)
-            | SessionState::Closed => None,
+            SessionState::Connecting | SessionState::Attached | SessionState::Rebuilding(_) | SessionState::Closed => {
+                None
+            }
         }
     }
 }

@@ -12,10 +12,13 @@
 )]
 
 mod api;
+mod broker;
 mod debug;
+mod operate;
+mod reducers;
+mod relay;
 #[path = "../support/mod.rs"]
 mod shared;
-mod relay;
 mod sqlite_start;
 mod store_conformance;
 mod test_servers;
