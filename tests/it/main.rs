@@ -13,6 +13,7 @@
 
 mod api;
 mod debug;
+mod exchange;
 mod reducers;
 mod relay;
 #[path = "../support/mod.rs"]
