@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::events::account_object;
+use crate::events::account_view;
 use crate::store::{Account, Store, StoreError};
 
 /// The account object with the results of its latest run's steps.
@@ -14,19 +15,21 @@ use crate::store::{Account, Store, StoreError};
 pub async fn account_answer(store: &Arc<dyn Store>, account: &Account) -> Result<Value, StoreError> {
     let latest = store.runs(account.id, 1).await?.into_iter().next();
     let trace = latest.and_then(|run| run.trace).and_then(|trace| serde_json::from_str(&trace).ok());
-    Ok(with_result(account, trace.map_or(Value::Null, |trace| last_action_result(&trace))))
+    let last_action_result = trace.map_or(Value::Null, |trace| last_action_result(&trace));
+    Ok(serde_json::to_value(Answer { account: account_view(account), last_action_result }).unwrap_or_default())
 }
 
 /// The account object of an account whose first run was only just made: no look at the store is needed.
 #[must_use]
-pub fn new_account_answer(account: &Account) -> Value {
-    with_result(account, Value::Null)
+pub fn new_account_answer(account: &Account) -> impl Serialize {
+    Answer { account: account_view(account), last_action_result: Value::Null }
 }
 
-fn with_result(account: &Account, last_action_result: Value) -> Value {
-    let mut object = account_object(account);
-    object.insert("last_action_result".to_owned(), last_action_result);
-    Value::Object(object)
+#[derive(Serialize)]
+struct Answer<V> {
+    #[serde(flatten)]
+    account: V,
+    last_action_result: Value,
 }
 
 /// A run's trace by action, each with its steps and whether all of them succeeded in the end.

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Accounts, Spacing, Started, VaultError};
-use crate::credentials::{secrets, token};
+use super::{Accounts, Opened, Slot, Spacing, Started, VaultError};
+use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
     AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection, Snapshot, Status, Transition, Trigger, decide,
@@ -101,7 +101,8 @@ impl Accounts {
         let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
         let context = std::mem::take(&mut request.context);
         let expires_at_ms = token::expires_at_ms(&context);
-        let (clear, secret) = secrets::split(context, paths);
+        let mut redactor = Redactor::new(&Map::new(), &[], paths);
+        let (clear, secret) = secrets::split(context, paths, &mut redactor);
         let account = new_account(request, install, account_id, run_id, clear, now_ms);
         let sealed = self.vault.seal_secrets(account.environment_id, account_id, 1, &secret)?;
         let credential = Credential { sealed, version: 1, expires_at_ms, refresh_intent: None };
@@ -132,7 +133,7 @@ impl Accounts {
             max_context_bytes: self.max_context_bytes,
         });
         let accept = Accept { account, credential, run, event };
-        let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, slot)));
+        let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, redactor, slot)));
         let account = accept.account.clone();
         let event = Unpublished::of(account_id, &accept.event);
         match self.store.accept(accept, patience).await? {
@@ -186,7 +187,7 @@ fn new_account(
 }
 
 /// The run as the runner takes it: what a claim would read from the store, without reading it.
-fn started(accept: &Accept, secret: Map<String, Value>, slot: super::lane::Slot) -> Started {
+fn started(accept: &Accept, secret: Map<String, Value>, mut redactor: Redactor, slot: Slot) -> Started {
     let run = Run {
         id: accept.run.id,
         account: accept.account.id,
@@ -198,8 +199,9 @@ fn started(accept: &Accept, secret: Map<String, Value>, slot: super::lane::Slot)
         correlation_id: accept.run.correlation_id.clone(),
         traceparent: accept.run.traceparent.clone(),
     };
-    let context = secrets::merge(accept.account.context.clone(), secret);
+    redactor.learn(&secret);
+    let opened = Opened { context: secrets::merge(accept.account.context.clone(), secret), redactor };
     let claimed =
         Claimed { run, account: accept.account.clone(), credential: accept.credential.clone(), elapsed_ms: 0 };
-    Started { claimed, context: Some(context), slot }
+    Started { claimed, opened: Some(opened), slot }
 }

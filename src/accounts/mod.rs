@@ -11,6 +11,7 @@ mod fair;
 mod import;
 mod lane;
 mod outlet;
+mod replay;
 mod vault;
 
 use std::sync::Arc;
@@ -22,8 +23,9 @@ pub use answer::{account_answer, new_account_answer};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
-pub use lane::{FastLane, Slot, Started};
+pub use lane::{FastLane, Opened, Slot, Started};
 pub use outlet::{Fresh, Outlet, Told};
+pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;

@@ -40,10 +40,10 @@ pub(super) async fn import(
     };
     match api.intake.receive(Channel::Http, &delivery).await? {
         Disposition::Accepted(account) => {
-            let answer = match wait_header(&headers) {
-                Some(wait) => account_answer(&api.store, &settled(&api, *account, wait).await?).await?,
-                None => new_account_answer(&account),
+            let Some(wait) = wait_header(&headers) else {
+                return Ok((StatusCode::CREATED, axum::Json(new_account_answer(&account))).into_response());
             };
+            let answer = account_answer(&api.store, &settled(&api, *account, wait).await?).await?;
             Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
         }
         Disposition::Duplicate(id) => replayed(&api, id, wait_header(&headers)).await,

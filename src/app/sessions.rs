@@ -13,7 +13,7 @@ use crate::telemetry::Metrics;
 const LOOK: Duration = Duration::from_millis(250);
 
 /// What has been so for this long is not a passing thing.
-const STEADY: Duration = Duration::from_secs(10);
+const STEADY: Duration = Duration::from_secs(5);
 
 /// A session that is looked at.
 #[derive(Debug)]
@@ -175,10 +175,10 @@ mod tests {
     fn a_drain_that_breaks_again_and_again_is_stuck_until_it_works_steadily() {
         let mut looked = Looked::new();
         assert_eq!(looked.after(0, failing(), true), 0);
-        assert_eq!(looked.after(5, SessionState::Attached, true), 0);
-        assert_eq!(looked.after(5, failing(), true), 1);
+        assert_eq!(looked.after(3, SessionState::Attached, true), 0);
+        assert_eq!(looked.after(2, failing(), true), 1);
         assert_eq!(looked.after(1, SessionState::Attached, true), 1);
-        assert_eq!(looked.after(10, SessionState::Attached, true), 0);
+        assert_eq!(looked.after(5, SessionState::Attached, true), 0);
     }
 
     #[test]

@@ -9,4 +9,4 @@ mod view;
 
 pub use envelope::{EventCause, EventInput, envelope, type_of};
 pub use outline::{Outline, Parts, outline, parts};
-pub use view::account_object;
+pub use view::{account_object, account_view};

@@ -4,6 +4,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 
+use crate::shared::raw;
 use crate::support::{Mq, Place, Provider, Request, Worker, eventually, oauth, with_id};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -11,25 +12,25 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// The queue of the region that [`oauth`] names.
 const EU: &str = "tidewaiter.imports.eu";
 
-fn accepted(worker: &Worker) -> f64 {
-    worker.metric("tidewaiter_intake_total{channel=\"amqp\",outcome=\"accepted\",reason=\"\"}")
+fn accepted(worker: &Worker) -> u64 {
+    worker.count("tidewaiter_intake_total{channel=\"amqp\",outcome=\"accepted\",reason=\"\"}")
 }
 
-fn quarantined(worker: &Worker, code: &str) -> f64 {
-    worker.metric(&format!("tidewaiter_intake_total{{channel=\"amqp\",outcome=\"quarantined\",reason=\"{code}\"}}"))
+fn quarantined(worker: &Worker, code: &str) -> u64 {
+    worker.count(&format!("tidewaiter_intake_total{{channel=\"amqp\",outcome=\"quarantined\",reason=\"{code}\"}}"))
 }
 
-fn duplicates(worker: &Worker) -> f64 {
-    worker.metric("tidewaiter_intake_total{channel=\"amqp\",outcome=\"duplicate\",reason=\"\"}")
+fn duplicates(worker: &Worker) -> u64 {
+    worker.count("tidewaiter_intake_total{channel=\"amqp\",outcome=\"duplicate\",reason=\"\"}")
 }
 
-fn replies(worker: &Worker, outcome: &str) -> f64 {
-    worker.metric(&format!("tidewaiter_replies_total{{outcome=\"{outcome}\"}}"))
+fn replies(worker: &Worker, outcome: &str) -> u64 {
+    worker.count(&format!("tidewaiter_replies_total{{outcome=\"{outcome}\"}}"))
 }
 
-fn becomes(what: &str, wanted: f64, look: impl Fn() -> f64) {
+fn becomes(what: &str, wanted: u64, look: impl Fn() -> u64) {
     eventually(what, || (look() >= wanted).then_some(()));
-    assert!((look() - wanted).abs() < f64::EPSILON, "{what}: {} instead of {wanted}", look());
+    assert_eq!(look(), wanted, "{what}");
 }
 
 fn readiness(worker: &Worker) -> (u16, Value) {
@@ -78,7 +79,7 @@ fn a_message_becomes_an_account_whose_events_continue_its_trace_and_its_sender_i
         ("integrated_account.import.refused", &json!("idempotency_conflict"))
     );
     assert_eq!((&problem["status"], &problem["who_acts"]), (&json!(422), &json!("producer")));
-    assert_eq!((accepted(&worker), duplicates(&worker)), (1.0, 1.0));
+    assert_eq!((accepted(&worker), duplicates(&worker)), (1, 1));
     mq.emptied(EU);
     worker.stop();
     assert_eq!(place.accounts().len(), 1);
@@ -94,7 +95,7 @@ fn a_body_without_a_region_is_for_its_queues_region_and_its_fingerprint_is_its_i
     for _ in 0..2 {
         mq.send("tidewaiter.imports.apac", BasicProperties::default(), body.to_string());
     }
-    becomes("the second is a duplicate", 1.0, || duplicates(&worker));
+    becomes("the second is a duplicate", 1, || duplicates(&worker));
     let accounts = place.accounts();
     assert_eq!((accounts.len(), &accounts[0]["region"]), (1, &json!("apac")));
     worker.stop();
@@ -127,25 +128,46 @@ fn what_cannot_be_accepted_is_kept_with_its_reason_and_never_delivered_again() {
         (plain().with_content_type("text/xml".into()), good().to_string().into_bytes(), "invalid"),
     ];
     for (properties, body, code) in cases {
+        let before = quarantined(&worker, code);
         mq.send(EU, properties, body);
-        becomes(code, 1.0, || quarantined(&worker, code));
+        becomes(code, before + 1, || quarantined(&worker, code));
     }
-    // Their ids are not used, so each is a refusal of its own.
-    mq.send(EU, with_id(""), good().to_string());
-    mq.send(EU, with_id("a\tb"), oauth("other", "canary-token").to_string());
-    becomes("ids that cannot be used", 3.0, || quarantined(&worker, "invalid"));
+    mq.send(EU, with_id(""), oauth("other-1", "canary-token").to_string());
+    mq.send(EU, with_id("a\tb"), oauth("other-2", "canary-token").to_string());
+    becomes("ids that cannot be used", 3, || quarantined(&worker, "invalid"));
     mq.emptied(EU);
-    becomes("all of them are kept", 12.0, || worker.metric("tidewaiter_quarantine_held"));
-    assert_eq!(worker.metric("tidewaiter_redelivered_total"), 0.0);
+    becomes("all of them are kept", 12, || worker.count("tidewaiter_quarantine_held"));
+    assert_eq!(worker.count("tidewaiter_redelivered_total"), 0);
     assert!(!worker.log().contains("canary-token"), "{}", worker.log());
     worker.stop();
     assert_eq!(place.accounts(), Vec::<Value>::new());
 }
 
 #[test]
+fn what_the_database_refuses_to_write_is_kept_and_does_not_go_round_in_circles() {
+    let Some(mq) = Mq::make() else { return };
+    let place = mq.place(&Provider::start(), &[]);
+    let worker = place.worker();
+    mq.sqlite(
+        &place.path("tidewaiter.db"),
+        "CREATE TRIGGER refuse BEFORE INSERT ON accounts WHEN NEW.tenant_id = 'cursed' BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
+    for tenant in ["blessed-1", "cursed", "blessed-2"] {
+        mq.send(EU, with_id(tenant), oauth(tenant, "good").to_string());
+    }
+    becomes("its neighbours are accepted", 2, || accepted(&worker));
+    becomes("it is kept", 1, || quarantined(&worker, "not_storable"));
+    mq.emptied(EU);
+    assert_eq!(worker.count("tidewaiter_redelivered_total"), 0);
+    assert!(worker.log().contains("cursed"), "the log names the message: {}", worker.log());
+    worker.stop();
+}
+
+#[test]
 fn a_refusal_is_answered_with_a_problem_document_and_without_values() {
     let Some(mq) = Mq::make() else { return };
-    let worker = mq.place(&Provider::start(), &[]).worker();
+    let place = mq.place(&Provider::start(), &[]);
+    let worker = place.worker();
     mq.declare("answers", &[]);
     let body = json!({ "tenant_id": 7, "context": { "api_key": "canary-key" } });
     mq.send(EU, with_id("m-1").with_reply_to("answers".into()), body.to_string());
@@ -160,13 +182,14 @@ fn a_refusal_is_answered_with_a_problem_document_and_without_values() {
 #[test]
 fn a_reply_that_cannot_go_out_holds_nothing_up() {
     let Some(mq) = Mq::make() else { return };
-    let worker = mq.place(&Provider::start(), &[]).worker();
+    let place = mq.place(&Provider::start(), &[]);
+    let worker = place.worker();
     mq.send(EU, with_id("m-1").with_reply_to(EU.into()), oauth("a", "good-1").to_string());
     mq.send(EU, with_id("m-2").with_reply_to("tidewaiter.dead".into()), oauth("b", "good-2").to_string());
     mq.send(EU, with_id("m-3").with_reply_to("nobodys-queue".into()), oauth("c", "good-3").to_string());
-    becomes("all of them are accepted", 3.0, || accepted(&worker));
-    becomes("two name our own queues", 2.0, || replies(&worker, "own_queue"));
-    becomes("one names no queue", 1.0, || replies(&worker, "unroutable"));
+    becomes("all of them are accepted", 3, || accepted(&worker));
+    becomes("two name our own queues", 2, || replies(&worker, "own_queue"));
+    becomes("one names no queue", 1, || replies(&worker, "unroutable"));
     mq.emptied(EU);
     assert_eq!(worker.log().matches("one of Tidewaiter's own queues").count(), 1, "{}", worker.log());
     worker.stop();
@@ -175,9 +198,10 @@ fn a_reply_that_cannot_go_out_holds_nothing_up() {
 #[test]
 fn dead_letters_go_to_the_quarantine_but_for_what_was_accepted_before() {
     let Some(mq) = Mq::make() else { return };
-    let worker = mq.place(&Provider::start(), &[]).worker();
+    let place = mq.place(&Provider::start(), &[]);
+    let worker = place.worker();
     mq.send(EU, with_id("m-1"), oauth("a", "good-1").to_string());
-    becomes("one is accepted", 1.0, || accepted(&worker));
+    becomes("one is accepted", 1, || accepted(&worker));
     // A queue whose messages die at once, and lie among the dead letters then.
     let text = |text: &str| AMQPValue::LongString(text.into());
     let dying = [
@@ -190,10 +214,26 @@ fn dead_letters_go_to_the_quarantine_but_for_what_was_accepted_before() {
     mq.send("dying", with_id("m-1"), oauth("a", "good-1").to_string());
     mq.send("dying", with_id("m-2"), oauth("b", "good-2").to_string());
     mq.send("tidewaiter.dead", BasicProperties::default(), "not even JSON");
-    becomes("what was not accepted is kept", 2.0, || quarantined(&worker, "delivery_limit_exceeded"));
-    becomes("what was accepted is only counted", 1.0, || duplicates(&worker));
+    becomes("what was not accepted is kept", 2, || quarantined(&worker, "delivery_limit_exceeded"));
+    becomes("what was accepted is only counted", 1, || duplicates(&worker));
     mq.emptied("tidewaiter.dead");
-    assert_eq!(accepted(&worker), 1.0);
+    assert_eq!(accepted(&worker), 1);
+    worker.stop();
+}
+
+#[test]
+fn a_dead_letter_that_nobody_can_read_raises_an_alarm_until_it_is_taken_away_and_holds_up_nothing_else() {
+    let Some(mq) = Mq::make() else { return };
+    let place = mq.place(&Provider::start(), &[]);
+    let worker = place.worker();
+    raw::publish(&mq.vhost.url(), "tidewaiter.dead", b"id-\xff\xfe", b"{}").unwrap();
+    becomes("the alarm is raised", 1, || worker.count("tidewaiter_dead_letters_stuck"));
+    assert!(worker.log().contains("rabbitmqadmin get"), "{}", worker.log());
+    mq.send(EU, with_id("m-1"), oauth("a", "good-1").to_string());
+    becomes("imports go on", 1, || accepted(&worker));
+    assert_eq!(readiness(&worker).0, 200);
+    mq.delete("tidewaiter.dead");
+    eventually("the alarm ends", || (worker.count("tidewaiter_dead_letters_stuck") == 0).then_some(()));
     worker.stop();
 }
 
@@ -219,7 +259,7 @@ fn one_queue_for_all_regions_works_without_any_exchange() {
     mq.send("bare", BasicProperties::default(), body.to_string());
     body.as_object_mut().unwrap().remove("region");
     mq.send("bare", BasicProperties::default(), body.to_string());
-    becomes("both are accepted", 2.0, || accepted(&worker));
+    becomes("both are accepted", 2, || accepted(&worker));
     let mut regions: Vec<_> = place.accounts().iter().map(|account| account["region"].to_string()).collect();
     regions.sort();
     assert_eq!(regions, ["\"enam\"", "\"eu\""]);
@@ -229,12 +269,13 @@ fn one_queue_for_all_regions_works_without_any_exchange() {
 #[test]
 fn a_connection_that_is_closed_is_made_anew_and_nothing_is_lost() {
     let Some(mq) = Mq::make() else { return };
-    let worker = mq.place(&Provider::start(), &[]).worker();
+    let place = mq.place(&Provider::start(), &[]);
+    let worker = place.worker();
     mq.send(EU, with_id("m-1"), oauth("a", "good-1").to_string());
-    becomes("one is accepted", 1.0, || accepted(&worker));
+    becomes("one is accepted", 1, || accepted(&worker));
     mq.vhost.close_connections("tidewaiter");
     mq.send(EU, with_id("m-2"), oauth("b", "good-2").to_string());
-    becomes("the next one is accepted", 2.0, || accepted(&worker));
+    becomes("the next one is accepted", 2, || accepted(&worker));
     eventually("the worker is ready", || (readiness(&worker).0 == 200).then_some(()));
     worker.stop();
 }
@@ -255,14 +296,15 @@ fn a_worker_that_is_stopped_leaves_what_it_has_not_accepted_in_the_queue() {
     assert_eq!(accounts + left as usize, 300, "{accounts} accepted, {left} left");
     let next = place.worker();
     eventually("all are accepted", || (place.accounts().len() == 300).then_some(()));
-    assert_eq!(duplicates(&next), 0.0);
+    assert_eq!(duplicates(&next), 0);
     next.stop();
 }
 
 #[test]
 fn a_worker_starts_without_its_broker_and_says_which_queue_it_misses() {
     let broker = "broker.url = \"amqp://guest:canary-password@127.0.0.1:1/vhost\"";
-    let place = Place::with(&Provider::start(), &[broker, r#"events.sink = "stdout""#]);
+    let provider = Provider::start();
+    let place = Place::with(&provider, &[broker, r#"events.sink = "stdout""#]);
     let worker = Worker::spawn(&place);
     let told = eventually("it is up but for its broker", || {
         let (status, told) = readiness(&worker);
@@ -277,7 +319,8 @@ fn a_worker_starts_without_its_broker_and_says_which_queue_it_misses() {
 #[test]
 fn a_ca_file_that_cannot_be_read_is_bad_input() {
     let broker = "broker.url = \"amqps://guest:guest@127.0.0.1:1/vhost\"";
-    let place = Place::with(&Provider::start(), &[broker, r#"broker.ca_file = "missing.pem""#]);
+    let settings = [broker, r#"broker.ca_file = "missing.pem""#, r#"events.sink = "stdout""#];
+    let place = Place::with(&Provider::start(), &settings);
     let said = place.run(&["run"]).ended(2).stderr;
     assert!(said.contains("missing.pem"), "{said}");
 }

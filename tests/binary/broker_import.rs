@@ -21,9 +21,9 @@ fn lines_are_checked_published_and_accepted_by_a_worker_and_the_same_file_import
         assert_eq!(told["refused"][1]["line"], 4);
     }
     let series = "tidewaiter_intake_total{channel=\"amqp\",outcome=\"duplicate\",reason=\"\"}";
-    eventually("the second time both are duplicates", || (worker.metric(series) >= 2.0).then_some(()));
+    eventually("the second time both are duplicates", || (worker.count(series) >= 2).then_some(()));
     assert_eq!(place.accounts().len(), 2);
-    assert_eq!(worker.metric("tidewaiter_quarantine_held"), 0.0);
+    assert_eq!(worker.count("tidewaiter_quarantine_held"), 0);
     worker.stop();
 }
 

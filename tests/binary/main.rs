@@ -7,8 +7,10 @@
 
 mod api;
 mod broker;
+mod broker_faults;
 mod broker_import;
 mod broker_outage;
+mod broker_server;
 mod configuration;
 mod demo;
 mod eval;
@@ -19,7 +21,9 @@ mod keys;
 mod outage;
 mod postgres;
 mod providers;
+mod quarantine;
 mod reading;
+mod replay;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod shared;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tidewaiter::accounts::{Ended, FastLane, ImportRequest, Started};
+use tidewaiter::accounts::{Ended, FastLane, ImportRequest, Opened, Started};
 use tidewaiter::actions::{AccountFacts, Input, Limits, Output, Start, Stepper, Tick};
 use tidewaiter::config::{Settings, Sources};
 use tidewaiter::credentials::{GrantOutcome, Redactor, SecretPaths};
@@ -65,14 +65,9 @@ fn runs_show_no_secret() {
     };
     let claimed = Claimed { run, account: accepted.account, credential: accepted.credential, elapsed_ms: 0 };
     let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1);
-    shows_nothing("Started", &Started { claimed, context: Some(secret()), slot: lane.try_slot().unwrap() });
-    let ended = Ended {
-        ending: Ending::Succeeded,
-        reason: None,
-        context_before: secret(),
-        context_after: secret(),
-        trace: String::new(),
-    };
+    let opened = Opened { context: secret(), redactor: Redactor::new(&secret(), &[], &SecretPaths::of(None)) };
+    shows_nothing("Started", &Started { claimed, opened: Some(opened), slot: lane.try_slot().unwrap() });
+    let ended = Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new() };
     shows_nothing("Ended", &ended);
     shows_nothing("GrantOutcome", &GrantOutcome::Renewed { token: secret() });
     shows_nothing("Redactor", &Redactor::new(&secret(), &[CANARY.to_owned()], &SecretPaths::of(None)));
@@ -137,7 +132,7 @@ fn a_stepper_and_what_goes_in_and_out_of_it_show_no_secret() {
             is_sandbox: false,
             authentication_method: AuthenticationMethod::ApiKey,
         },
-        context: secret(),
+        context: secret().into(),
         from: Phase::PostInstall,
         progress: None,
         seed: 0,

@@ -42,6 +42,12 @@ fn eventually_or<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
+/// What `/readyz` answers; 0 when it does not.
+pub fn readiness(worker: &Worker) -> (u16, serde_json::Value) {
+    let ready = Request { method: "GET", path: "/readyz", headers: &[], body: b"" };
+    ready.send(worker.probes).map_or((0, serde_json::Value::Null), |answer| (answer.status, answer.json()))
+}
+
 /// The JSON values of a text that has one on each line.
 #[track_caller]
 pub fn lines(text: &str) -> Vec<serde_json::Value> {

@@ -1,10 +1,12 @@
 //! The broker as a test sees it: a virtual host of its own, and a client in it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use lapin::BasicProperties;
 use lapin::message::BasicGetMessage;
 use serde_json::Value;
+use sqlx::Connection as _;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Place, Provider, eventually};
@@ -25,10 +27,18 @@ pub struct Mq {
 impl Mq {
     /// `None` without a broker to test on.
     pub fn make() -> Option<Self> {
-        let vhost = Vhost::make()?;
+        Vhost::make().map(Self::of)
+    }
+
+    pub fn of(vhost: Vhost) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let client = runtime.block_on(Client::open(&vhost.url()));
-        Some(Self { vhost, client, runtime })
+        Self { vhost, client, runtime }
+    }
+
+    /// Connects once more, after the broker was away.
+    pub fn reopen(&mut self) {
+        self.client = self.runtime.block_on(Client::open(&self.vhost.url()));
     }
 
     /// A place whose workers consume here and declare what they need.
@@ -47,6 +57,18 @@ impl Mq {
 
     pub fn declare(&self, queue: &str, arguments: &[(&str, lapin::types::AMQPValue)]) {
         self.runtime.block_on(self.client.declare(queue, arguments));
+    }
+
+    pub fn bind(&self, queue: &str, exchange: &str, key: &str) {
+        self.runtime.block_on(self.client.bind(queue, exchange, key));
+    }
+
+    pub fn unbind(&self, queue: &str, exchange: &str, key: &str) {
+        self.runtime.block_on(self.client.unbind(queue, exchange, key));
+    }
+
+    pub fn delete(&self, queue: &str) {
+        self.runtime.block_on(self.client.delete(queue));
     }
 
     /// The next message of a queue.
@@ -69,6 +91,16 @@ impl Mq {
     /// Messages that are ready in a queue and its consumers.
     pub fn count(&self, queue: &str) -> (u32, u32) {
         self.runtime.block_on(self.client.count(queue)).unwrap_or_else(|| panic!("there is no {queue}"))
+    }
+
+    /// Changes a SQLite database beside the worker that has it.
+    pub fn sqlite(&self, file: &Path, statement: &'static str) {
+        let url = format!("sqlite://{}", file.display());
+        self.runtime.block_on(async {
+            let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+            database.close().await.unwrap();
+        });
     }
 
     /// Waits until a queue is empty.
