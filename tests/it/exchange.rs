@@ -9,7 +9,7 @@ use tidewaiter::accounts::Outlet;
 use tidewaiter::broker::{Broker, Publisher, SessionState, topology};
 use tidewaiter::config::{ContentMode, Settings, Sources};
 use tidewaiter::relay::{EventSink, ExchangeSink, Relay, Sent, SinkError};
-use tidewaiter::store::{Store, Unpublished};
+use tidewaiter::store::Unpublished;
 use tidewaiter::tasks::Tasks;
 use tidewaiter::telemetry::Metrics;
 use tokio::sync::watch;
