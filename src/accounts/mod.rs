@@ -11,6 +11,7 @@ mod fair;
 mod import;
 mod lane;
 mod outlet;
+mod replay;
 mod vault;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
 pub use lane::{FastLane, Opened, Slot, Started};
 pub use outlet::{Fresh, Outlet, Told};
+pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;

@@ -236,6 +236,8 @@ pub struct RequestPlan {
 
 /// Where a request goes, in parts that are encoded each in its own way.
 pub struct Target {
+    /// Scheme, host and port as the definition writes them, placeholders and all.
+    pub origin: String,
     /// `http` or `https`.
     pub scheme: &'static str,
     /// Host and port.

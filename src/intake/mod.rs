@@ -21,7 +21,7 @@ pub use lines::{LineOutcome, LinesError, receive_lines};
 pub use message::{Envelope, read_body, read_line};
 pub use problem::{PROBLEM_JSON, ProblemDocument};
 pub use properties::{Beside, IMPORT_TYPE, TRACEPARENT};
-pub use publish::{Address, SentLine, publish_lines};
+pub use publish::{Address, SentLine, publish_envelope, publish_lines};
 pub use receive::{Delivery, Disposition, Intake};
 pub use replies::{Replies, Reply, publish_replies};
 pub use traceparent::traceparent;

@@ -128,9 +128,41 @@ fn unroutable(address: &Address, routing_key: &str) -> Refusal {
     Refusal::new(IntakeCode::Unroutable, message)
 }
 
+/// Publishes one request, once; answers the routing key.
+///
+/// # Errors
+/// When the broker did not confirm it; publishing it again is safe, since its id makes one account of it. A [`Refusal`]
+/// when it cannot go through the broker, or no queue takes it.
+pub async fn publish_envelope(
+    publisher: &Publisher,
+    address: &Address,
+    envelope: Envelope,
+    region: Region,
+) -> Result<Result<String, Refusal>, PublishError> {
+    let message = match message_of(envelope, region) {
+        Ok(message) => message,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let routing_key = address.routing_key(message.region);
+    let outgoing = Outgoing {
+        exchange: address.exchange(),
+        routing_key: &routing_key,
+        mandatory: true,
+        properties: message.properties,
+        body: &message.body,
+    };
+    match publisher.publish(outgoing).await? {
+        Published::Confirmed => Ok(Ok(routing_key)),
+        Published::Returned => Ok(Err(unroutable(address, &routing_key))),
+    }
+}
+
 /// Reads a line as a worker will read its message.
 fn read_message(bytes: &[u8], default_region: Region) -> Result<Message, Refusal> {
-    let envelope = read_line(json::parse(bytes)?)?;
+    message_of(read_line(json::parse(bytes)?)?, default_region)
+}
+
+fn message_of(envelope: Envelope, default_region: Region) -> Result<Message, Refusal> {
     for (name, id) in [("/message_id", &envelope.message_id), ("/correlation_id", &envelope.correlation_id)] {
         if id.as_ref().is_some_and(|id| id.len() > LONGEST_PROPERTY) {
             let message = format!("has to have at most {LONGEST_PROPERTY} bytes to go through the broker");

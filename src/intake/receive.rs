@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
@@ -18,6 +17,8 @@ use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
+/// The longest name of a queue that is kept in clear, in characters: what a dead letter says about it may be forged.
+const LONGEST_QUEUE: usize = 255;
 /// How far a message's own timestamp may lie back, in milliseconds: a day.
 const OLDEST_TIMESTAMP_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -88,10 +89,7 @@ impl Intake {
     /// # Errors
     /// When the database does not answer in time or the secrets cannot be sealed. Repeating is safe.
     pub async fn receive(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
-        let disposition = match self.read(channel, delivery) {
-            Ok(read) => self.accept(read).await?,
-            Err(refusal) => Disposition::Refused(refusal),
-        };
+        let disposition = self.submit(channel, delivery).await?;
         self.end(channel, delivery, disposition).await
     }
 
@@ -142,6 +140,17 @@ impl Intake {
         Ok(disposition)
     }
 
+    /// The same, but a refusal is only answered.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn submit(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
+        match self.read(channel, delivery) {
+            Ok(read) => self.accept(read).await,
+            Err(refusal) => Ok(Disposition::Refused(refusal)),
+        }
+    }
+
     /// The account that this very message made before.
     async fn known(&self, channel: Channel, delivery: &Delivery) -> Result<Option<Uuid>, ImportError> {
         let Ok(read) = self.read(channel, delivery) else { return Ok(None) };
@@ -184,8 +193,7 @@ impl Intake {
 
     async fn accept(&self, read: Read) -> Result<Disposition, ImportError> {
         let Some(install) = self.accounts.catalog.install(read.request.install).await? else {
-            let message = "no install has this id";
-            return Ok(refuse(IntakeCode::UnknownInstall, "/environment_integration_id", message));
+            return Ok(Disposition::Refused(unknown_install()));
         };
         let (id, fingerprint) = (read.message.id.clone(), read.message.fingerprint);
         let disposition = self.accept_for(&install, read).await?;
@@ -198,11 +206,40 @@ impl Intake {
         Ok(disposition)
     }
 
+    /// Whether a delivery would be accepted, as far as that can be told without making anything: the region it is for.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn check(&self, channel: Channel, delivery: &Delivery) -> Result<Result<Region, Refusal>, ImportError> {
+        let mut read = match self.read(channel, delivery) {
+            Ok(read) => read,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else {
+            return Ok(Err(unknown_install()));
+        };
+        let judged = self.judge(&install, &mut read.request, read.timestamp_ms).await?;
+        Ok(judged.map(|_| read.request.region))
+    }
+
     async fn accept_for(&self, install: &InstallEntry, read: Read) -> Result<Disposition, ImportError> {
         let Read { mut request, message, timestamp_ms } = read;
+        match self.judge(install, &mut request, timestamp_ms).await? {
+            Ok(paths) => self.import(request, install, &paths, message).await,
+            Err(refusal) => Ok(Disposition::Refused(refusal)),
+        }
+    }
+
+    /// Judges and completes a request by its install.
+    async fn judge(
+        &self,
+        install: &InstallEntry,
+        request: &mut ImportRequest,
+        timestamp_ms: Option<i64>,
+    ) -> Result<Result<SecretPaths, Refusal>, ImportError> {
+        let refuse = |message| Refusal::field(IntakeCode::DisabledInstall, "/environment_integration_id", message);
         if !install.is_enabled {
-            let message = "this install is not enabled";
-            return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+            return Ok(Err(refuse("this install is not enabled")));
         }
         let plan = match self.accounts.catalog.plan(install.effective).await {
             Ok(plan) => plan,
@@ -211,14 +248,10 @@ impl Intake {
                 // Nobody can be imported until the operator has mended it; the request is kept until then.
                 tracing::error!(install = %install.id, %error, "imports are refused: an install's definition cannot be used");
                 let message = "this install's definition cannot be run by this worker; its operator has to mend it";
-                return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+                return Ok(Err(refuse(message)));
             }
         };
-        let paths = match self.check_context(&mut request, &plan, timestamp_ms) {
-            Ok(paths) => paths,
-            Err(refusal) => return Ok(Disposition::Refused(refusal)),
-        };
-        self.import(request, install, &paths, message).await
+        Ok(self.check_context(request, &plan, timestamp_ms))
     }
 
     /// Checks and completes the context by the install's definition.
@@ -266,37 +299,41 @@ impl Intake {
     async fn quarantine(&self, channel: Channel, delivery: &Delivery, refusal: &Refusal) -> Result<(), ImportError> {
         let id = self.accounts.clock.new_id();
         let fingerprint = self.fingerprint.of_bytes(&delivery.bytes);
-        let message_id = Self::message_id_of(channel, delivery).unwrap_or_else(|| hex(&fingerprint));
+        let (message_id, correlation_id) = Self::ids_of(channel, delivery);
         let kept = if refusal.code == IntakeCode::TooLarge {
             &delivery.bytes[..delivery.bytes.len().min(KEPT_OF_TOO_LARGE)]
         } else {
             &delivery.bytes[..]
         };
+        let queue = delivery.beside.as_ref().map(|beside| beside.queue.chars().take(LONGEST_QUEUE).collect());
         let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
         let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
             id,
             channel,
-            message_id,
+            message_id: message_id.unwrap_or_else(|| hex(&fingerprint)),
             fingerprint,
             reason: refusal.code.as_str().to_owned(),
             detail: refusal.message.clone(),
+            pointer: refusal.pointer().map(str::to_owned),
+            correlation_id,
+            queue,
+            properties: beside.transpose()?,
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
-            properties: beside.transpose()?,
             at_ms: self.accounts.clock.now_ms(),
         };
         self.accounts.store.quarantine(refused).await?;
         Ok(())
     }
 
-    /// The message id of a refused delivery, as far as it can be read.
-    fn message_id_of(channel: Channel, delivery: &Delivery) -> Option<String> {
+    /// Message and correlation id of a refused delivery, as far as they can be read.
+    fn ids_of(channel: Channel, delivery: &Delivery) -> (Option<String>, Option<String>) {
         if channel != Channel::File {
-            return delivery.message_id.clone();
+            return (delivery.message_id.clone(), delivery.correlation_id.clone());
         }
-        let value: Value = json::parse(&delivery.bytes).ok()?;
-        read_line(value).ok()?.message_id
+        let envelope = json::parse(&delivery.bytes).and_then(read_line).ok();
+        envelope.map_or((None, None), |envelope| (envelope.message_id, envelope.correlation_id))
     }
 }
 
@@ -308,8 +345,8 @@ const fn mints(method: AuthenticationMethod) -> bool {
     }
 }
 
-fn refuse(code: IntakeCode, pointer: &str, message: &str) -> Disposition {
-    Disposition::Refused(Refusal::field(code, pointer, message))
+fn unknown_install() -> Refusal {
+    Refusal::field(IntakeCode::UnknownInstall, "/environment_integration_id", "no install has this id")
 }
 
 const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Disposition {

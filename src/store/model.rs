@@ -112,7 +112,7 @@ words! {
         Http = "http",
         /// A line of a file.
         File = "file",
-        /// Made here: replays, schedules, refreshes.
+        /// Made here: replays, resubmissions, schedules, refreshes.
         Internal = "internal",
     }
 }
@@ -410,6 +410,12 @@ pub struct Quarantined {
     pub reason: String,
     /// What is wrong and where, without values.
     pub detail: String,
+    /// The JSON pointer of the first field at fault, where one is.
+    pub pointer: Option<String>,
+    /// What the producer wants to see again, as far as it could be read.
+    pub correlation_id: Option<String>,
+    /// The queue that it was taken from.
+    pub queue: Option<String>,
     /// The sealed body, cut to 64 KiB when it is over 1 MiB.
     pub body: Sealed,
     /// The size of the whole body in bytes.

@@ -79,7 +79,7 @@ pub(super) fn word<T: std::str::FromStr<Err = UnknownWord>>(row: &impl Columns, 
     must(row.text(column)?, column)?.parse().map_err(|source| RowError::Word { column, source })
 }
 
-fn json<T: DeserializeOwned>(row: &impl Columns, column: &'static str) -> Row<Option<T>> {
+pub(super) fn json<T: DeserializeOwned>(row: &impl Columns, column: &'static str) -> Row<Option<T>> {
     row.text(column)?
         .map(|text| serde_json::from_str(&text).map_err(|source| RowError::Json { column, source }))
         .transpose()
@@ -189,7 +189,7 @@ pub(super) fn run(row: &impl Columns) -> Row<Run> {
 /// The columns of [`run_view`].
 macro_rules! run_view_columns {
     () => {
-        "id, cause, state, fence, outcome, trace, inserted_at, finished_at"
+        "id, cause, state, fence, outcome, trace, replay_of, correlation_id, inserted_at, finished_at"
     };
 }
 pub(super) use run_view_columns;
@@ -202,6 +202,8 @@ pub(super) fn run_view(row: &impl Columns) -> Row<RunView> {
         fence: must(row.int("fence")?, "fence")?,
         outcome: row.text("outcome")?,
         trace: row.text("trace")?,
+        replay_of: row.id("replay_of")?,
+        correlation_id: row.text("correlation_id")?,
         created_at_ms: must(row.int("inserted_at")?, "inserted_at")?,
         finished_at_ms: row.int("finished_at")?,
     })

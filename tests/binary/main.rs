@@ -21,7 +21,9 @@ mod keys;
 mod outage;
 mod postgres;
 mod providers;
+mod quarantine;
 mod reading;
+mod replay;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod shared;

@@ -13,6 +13,7 @@
 
 mod api;
 mod debug;
+mod operate;
 mod relay;
 #[path = "../support/mod.rs"]
 mod shared;

@@ -8,6 +8,7 @@ mod claims;
 mod definitions;
 mod line;
 mod listen;
+mod operators;
 mod outbox;
 mod reads;
 mod schema;
@@ -27,15 +28,18 @@ use self::listen::News;
 use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
-    Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, InstallEntry, Patience, Quarantined, RelayPass, Relayed, RunView, Standing, Store, StoreError,
-    StoredDefinitions, StoredEvent,
+    Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, Commit, Committed, Credential,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, NewReplay, Patience, QuarantineEntry, QuarantineFilter,
+    QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement, Standing, Store,
+    StoreError, StoredDefinitions, StoredEvent,
 };
 use crate::clock::{Clock as _, SystemClock};
-use crate::lifecycle::Region;
+use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
 use crate::tasks::Tasks;
 
+#[doc(hidden)]
+pub use self::operators::ALL as OPERATORS_STATEMENTS;
 #[doc(hidden)]
 pub use self::sql::ALL as STATEMENTS;
 
@@ -150,6 +154,54 @@ impl Store for Postgres {
 
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {
         within(outbox::quarantine(&self.rest, &refused)).await
+    }
+
+    async fn failed_accounts(&self, status: Status, after: FailedAt, limit: u32) -> Result<Vec<Candidate>, StoreError> {
+        within(operators::failed(&self.reads, status, after, limit)).await
+    }
+
+    async fn candidates(&self, accounts: &[Uuid]) -> Result<Vec<Candidate>, StoreError> {
+        within(operators::candidates(&self.reads, accounts)).await
+    }
+
+    async fn save_replay(&self, replay: NewReplay) -> Result<bool, StoreError> {
+        within(operators::save(&self.rest, &replay)).await
+    }
+
+    async fn replay(&self, id: Uuid) -> Result<Option<Replay>, StoreError> {
+        within(operators::replay(&self.reads, id)).await
+    }
+
+    async fn replay_of_key(&self, key: &str) -> Result<Option<Replay>, StoreError> {
+        within(operators::replay_of_key(&self.reads, key)).await
+    }
+
+    async fn start_replay(&self, id: Uuid, key: &str) -> Result<bool, StoreError> {
+        within(operators::start(&self.rest, id, key)).await
+    }
+
+    async fn replay_items(&self, id: Uuid, from_place: i64, limit: u32) -> Result<Vec<ReplayItem>, StoreError> {
+        within(operators::items(&self.reads, id, from_place, limit)).await
+    }
+
+    async fn refuse_replay_item(&self, id: Uuid, place: i64, code: &str) -> Result<(), StoreError> {
+        within(operators::refuse(&self.rest, id, place, code)).await
+    }
+
+    async fn finish_replay(&self, id: Uuid) -> Result<(), StoreError> {
+        within(operators::finish(&self.rest, id)).await
+    }
+
+    async fn quarantined(&self, filter: &QuarantineFilter, limit: u32) -> Result<Vec<QuarantineRow>, StoreError> {
+        within(operators::quarantined(&self.reads, filter, limit)).await
+    }
+
+    async fn quarantine_entry(&self, id: Uuid) -> Result<Option<QuarantineEntry>, StoreError> {
+        within(operators::entry(&self.reads, id)).await
+    }
+
+    async fn settle_quarantined(&self, id: Uuid, how: &Settlement, actor: &str) -> Result<bool, StoreError> {
+        within(operators::settle(&self.rest, id, how, actor)).await
     }
 
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError> {

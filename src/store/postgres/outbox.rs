@@ -46,6 +46,9 @@ pub(super) async fn quarantine(line: &Line, refused: &Quarantined) -> Result<(),
         .bind(refused.body.as_bytes())
         .bind(refused.body_bytes)
         .bind(refused.at_ms)
+        .bind(&refused.pointer)
+        .bind(&refused.correlation_id)
+        .bind(&refused.queue)
         .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;

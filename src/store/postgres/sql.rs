@@ -207,9 +207,9 @@ pub(super) const RELAY_PASS: &str = "WITH published AS MATERIALIZED (SELECT * FR
     ORDER BY e.account_id";
 
 pub(super) const QUARANTINE: &str = "INSERT INTO quarantine AS q (id, channel, message_id, fingerprint, reason, detail, \
-    sealed, body_bytes, state, arrivals, first_at, last_at, properties) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'held', 1, $9, $9, $10) \
-    ON CONFLICT (channel, message_id, fingerprint, reason) \
+    sealed, body_bytes, state, arrivals, first_at, last_at, pointer, correlation_id, queue, properties) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'held', 1, $9, $9, $10, $11, $12, $13) \
+    ON CONFLICT (channel, message_id, fingerprint, reason) WHERE state <> 'dropped' \
     DO UPDATE SET arrivals = q.arrivals + 1, last_at = excluded.last_at";
 
 /// One process applies definitions at a time. The number is arbitrary and ours.

@@ -70,9 +70,9 @@ async fn take_out(writer: &Writer, events: &[(Uuid, i64)]) -> Result<(), StoreEr
 }
 
 const QUARANTINE: &str = "INSERT INTO quarantine (id, channel, message_id, fingerprint, reason, detail, sealed, \
-    body_bytes, state, arrivals, first_at, last_at, properties) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9, ?10) \
-    ON CONFLICT (channel, message_id, fingerprint, reason) \
+    body_bytes, state, arrivals, first_at, last_at, pointer, correlation_id, queue, properties) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'held', 1, ?9, ?9, ?10, ?11, ?12, ?13) \
+    ON CONFLICT (channel, message_id, fingerprint, reason) WHERE state <> 'dropped' \
     DO UPDATE SET arrivals = arrivals + 1, last_at = excluded.last_at";
 
 pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result<(), StoreError> {
@@ -87,6 +87,9 @@ pub(super) async fn quarantine(writer: &Writer, refused: &Quarantined) -> Result
         .bind(refused.body.as_bytes())
         .bind(refused.body_bytes)
         .bind(refused.at_ms)
+        .bind(&refused.pointer)
+        .bind(&refused.correlation_id)
+        .bind(&refused.queue)
         .bind(refused.properties.as_ref().map(Sealed::as_bytes))
         .execute(taken.get())
         .await?;

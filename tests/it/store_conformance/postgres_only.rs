@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
 use tidewaiter::lifecycle::Status;
-use tidewaiter::store::postgres::{Postgres, STATEMENTS};
+use tidewaiter::store::postgres::{OPERATORS_STATEMENTS, Postgres, STATEMENTS};
 use tidewaiter::store::{Accepted, Commit, Committed, Patience, RelayPass, Relayed, Standing, Store as _, StoreError};
 use tidewaiter::tasks::Tasks;
 
@@ -15,7 +15,7 @@ use super::rows::{ALL_REGIONS, accept, activation, create, held, secrets, worker
 async fn every_statement_can_be_prepared_on_a_fresh_schema() {
     on_postgres(async |database| {
         let mut connection = PgConnection::connect(database.url()).await.unwrap();
-        for statement in STATEMENTS {
+        for statement in STATEMENTS.iter().chain(OPERATORS_STATEMENTS) {
             let prepared = connection.prepare(statement.into_sql_str()).await;
             assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
         }
@@ -230,6 +230,24 @@ async fn a_relay_pass_reads_by_its_indices_even_when_it_was_planned_on_empty_tab
         // Sorted is only what was found; a shard is read in the order of its index.
         assert_eq!(plan.matches("Sort Key").count(), 1, "{plan}");
         assert_eq!(plan.matches("hashed SubPlan").count(), 2, "{plan}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn failed_accounts_are_read_in_order_from_their_index_by_a_plan_for_any_status() {
+    on_postgres(async |database| {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        let statement = OPERATORS_STATEMENTS.iter().find(|statement| statement.contains("a.updated_at, a.id LIMIT"));
+        connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan").await.unwrap();
+        let prepare = format!("PREPARE failed (text, bigint, uuid, bigint) AS {}", statement.unwrap());
+        connection.execute(sqlx::AssertSqlSafe(prepare)).await.unwrap();
+        let explain = format!("EXPLAIN EXECUTE failed ('needs_reauth', 0, '{}', 10)", uuid::Uuid::nil());
+        let plan: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains("accounts_failed_at") && plan.contains("runs_unfinished"), "{plan}");
+        assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
     })
     .await;
 }
