@@ -23,7 +23,7 @@ fn a_clean_history_over_a_broker_passes_whatever_its_seed() {
 
 #[test]
 fn an_unreadable_message_published_twice_may_be_there_twice() {
-    let mut history = clean_brokered(1, 700);
+    let mut history = clean_brokered(1, 200);
     let unreadable = history.ledger.entries.iter().find(|entry| entry.expect == Expect::Unreadable).unwrap().line;
     let brokered = history.brokered.as_mut().unwrap();
     brokered.dead_letters += 1;
