@@ -8,6 +8,8 @@ pub mod app;
 
 pub mod api;
 
+pub mod operate;
+
 pub mod intake;
 pub mod relay;
 pub mod runner;

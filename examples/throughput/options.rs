@@ -15,6 +15,8 @@ pub(crate) struct Options {
     pub(crate) database: Option<String>,
     /// The process id of PostgreSQL's postmaster, whose CPU is counted with its children's.
     pub(crate) postmaster: Option<u32>,
+    /// The definition to import for; none is the fixture `ledgerly`.
+    pub(crate) integration: Option<PathBuf>,
     /// Accounts of a burst.
     pub(crate) imports: usize,
     /// Worker processes.
@@ -43,6 +45,7 @@ impl Options {
             directory: PathBuf::new(),
             database: None,
             postmaster: None,
+            integration: None,
             imports: 5000,
             workers: 1,
             clients: 64,
@@ -61,6 +64,7 @@ impl Options {
                 "directory" => options.directory = value.into(),
                 "database" => options.database = Some(value.to_owned()),
                 "postmaster" => options.postmaster = Some(value.parse()?),
+                "integration" => options.integration = Some(value.into()),
                 "imports" => options.imports = number()?,
                 "workers" => options.workers = number()?,
                 "clients" => options.clients = number()?,

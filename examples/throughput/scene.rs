@@ -69,7 +69,13 @@ impl Scene {
         let mut provider = String::new();
         let out = stub.0.stdout.take().context("the stub has no standard output")?;
         BufReader::new(out).read_line(&mut provider)?;
-        write_definitions(&directory, provider.trim())?;
+        let integration = match &options.integration {
+            Some(file) => {
+                std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?
+            }
+            None => INTEGRATION.to_owned(),
+        };
+        write_definitions(&directory, &integration.replace("http://upstream.test", provider.trim()))?;
         let mut scene = Self {
             directory,
             events,
@@ -194,14 +200,15 @@ async fn is_well(server: SocketAddr, path: &str) -> bool {
         && answer.starts_with(b"HTTP/1.1 200 ")
 }
 
-fn write_definitions(directory: &Path, provider: &str) -> Result<()> {
+fn write_definitions(directory: &Path, integration: &str) -> Result<()> {
     let (integrations, installs) = (directory.join("integrations"), directory.join("installs"));
     std::fs::create_dir_all(&integrations)?;
     std::fs::create_dir_all(&installs)?;
-    std::fs::write(integrations.join("ledgerly.json"), INTEGRATION.replace("http://upstream.test", provider))?;
+    std::fs::write(integrations.join("bench.json"), integration)?;
+    let integration: serde_json::Value = serde_json::from_str(integration)?;
     let install = json!({
         "environment": { "id": "c0ffee00-0000-4000-8000-000000000002", "name": "bench" },
-        "installs": [{ "id": INSTALL, "integration": "ledgerly", "is_enabled": true }],
+        "installs": [{ "id": INSTALL, "integration": integration["name"], "is_enabled": true }],
     });
     Ok(std::fs::write(installs.join("bench.json"), install.to_string())?)
 }

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::{Accounts, VaultError};
-use crate::credentials::{secrets, token};
+use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
 use crate::reconnect::Reconnect;
 use crate::store::{
     Account, AccountChange, Commit, Committed, Credential, CredentialChange, Patience, Run, RunChange, StoreError,
-    TransitionWrite,
+    TransitionWrite, Unpublished,
 };
 
 /// What a worker holds while it performs a run.
@@ -29,16 +29,14 @@ pub struct Ended {
     pub ending: Ending,
     /// Why, when it did not succeed.
     pub reason: Option<Reason>,
-    /// The context as the run found it, secrets included.
-    pub context_before: Map<String, Value>,
-    /// The context as the run leaves it, secrets included.
-    pub context_after: Map<String, Value>,
+    /// What the run wrote to the context, secrets included: the keys at its root that differ.
+    pub writes: Map<String, Value>,
     /// What happened, redacted, as JSON text.
     pub trace: String,
 }
 
 impl std::fmt::Debug for Ended {
-    // Contexts hold secrets.
+    // What was written may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ended").field("ending", &self.ending).field("reason", &self.reason).finish_non_exhaustive()
     }
@@ -74,17 +72,19 @@ impl Accounts {
         held: &mut Held,
         ended: &Ended,
         paths: &secrets::SecretPaths,
+        redactor: &mut Redactor,
     ) -> Result<Advanced, AdvanceError> {
         loop {
             let transition = match judge(held, ended.ending) {
                 Verdict::Ends(transition) => transition,
                 Verdict::Superseded => return Ok(Advanced::Lost),
             };
-            let commit = self.commit_of(held, ended, transition, paths)?;
+            let commit = self.commit_of(held, ended, transition, (paths, redactor))?;
+            let event = commit.transition.as_ref().map(|write| Unpublished::of(commit.account, &write.event));
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
-                    if let Some(transition) = transition {
-                        self.told(transition.word);
+                    if let (Some(transition), Some(event)) = (transition, event) {
+                        self.told(transition.word, event);
                     }
                     return Ok(Advanced::Committed(transition.map(|transition| transition.word)));
                 }
@@ -124,13 +124,13 @@ impl Accounts {
         held: &Held,
         ended: &Ended,
         transition: Option<Transition>,
-        paths: &secrets::SecretPaths,
+        known: (&secrets::SecretPaths, &mut Redactor),
     ) -> Result<Commit, VaultError> {
         let account = &held.account;
         // Without a transition nobody is told of a change, so there is none.
-        let written = transition.is_some() && writes(ended).next().is_some();
+        let written = transition.is_some() && !ended.writes.is_empty();
         let (clear, credential) =
-            if written { self.written(held, ended, paths)? } else { (account.context.clone(), None) };
+            if written { self.written(held, ended, known)? } else { (account.context.clone(), None) };
         let outcome = ended.reason.as_ref().map_or("succeeded", |reason| reason.code.as_str()).to_owned();
         Ok(Commit {
             run: held.run.id,
@@ -148,15 +148,15 @@ impl Accounts {
         &self,
         held: &Held,
         ended: &Ended,
-        paths: &secrets::SecretPaths,
+        (paths, redactor): (&secrets::SecretPaths, &mut Redactor),
     ) -> Result<(Map<String, Value>, Option<CredentialChange>), VaultError> {
         let (account, credential) = (&held.account, &held.credential);
         let (environment, version) = (account.environment_id, credential.version);
         let before = self.vault.open_secrets(environment, account.id, version, &credential.sealed)?;
         let mut context = secrets::merge(account.context.clone(), before.clone());
-        context.extend(writes(ended).map(|(key, value)| (key.clone(), value.clone())));
+        context.extend(ended.writes.clone());
         let expires_at_ms = token::expires_at_ms(&context);
-        let (clear, secret) = secrets::split(context, paths);
+        let (clear, secret) = secrets::split(context, paths, redactor);
         if secret == before {
             return Ok((clear, None));
         }
@@ -194,6 +194,7 @@ impl Accounts {
                 trigger: cause_of(held, ended.ending),
                 run: Some(held.run.id),
                 correlation_id: held.run.correlation_id.as_deref(),
+                traceparent: held.run.traceparent.as_deref(),
             },
             max_context_bytes: self.max_context_bytes,
         });
@@ -241,9 +242,4 @@ fn judge(held: &Held, ending: Ending) -> Verdict {
             Verdict::Superseded
         }
     }
-}
-
-/// What the run wrote: the top-level keys that differ.
-fn writes(ended: &Ended) -> impl Iterator<Item = (&String, &Value)> {
-    ended.context_after.iter().filter(|(key, value)| ended.context_before.get(*key) != Some(*value))
 }

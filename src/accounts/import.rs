@@ -3,14 +3,15 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Accounts, Spacing, Started, VaultError};
-use crate::credentials::{secrets, token};
+use super::{Accounts, Opened, Slot, Spacing, Started, VaultError};
+use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
     AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection, Snapshot, Status, Transition, Trigger, decide,
 };
 use crate::store::{
     Accept, Accepted, Account, Channel, Claimed, Credential, InstallEntry, NewRun, Patience, Run, StoreError,
+    Unpublished,
 };
 
 /// What a producer asks for, checked against everything but the install's definition.
@@ -52,6 +53,8 @@ pub struct Message {
     pub fingerprint: [u8; 32],
     /// What the producer wants to see again.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, valid.
+    pub traceparent: Option<String>,
 }
 
 /// What became of a request.
@@ -98,7 +101,8 @@ impl Accounts {
         let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
         let context = std::mem::take(&mut request.context);
         let expires_at_ms = token::expires_at_ms(&context);
-        let (clear, secret) = secrets::split(context, paths);
+        let mut redactor = Redactor::new(&Map::new(), &[], paths);
+        let (clear, secret) = secrets::split(context, paths, &mut redactor);
         let account = new_account(request, install, account_id, run_id, clear, now_ms);
         let sealed = self.vault.seal_secrets(account.environment_id, account_id, 1, &secret)?;
         let credential = Credential { sealed, version: 1, expires_at_ms, refresh_intent: None };
@@ -113,6 +117,7 @@ impl Accounts {
             fingerprint: Some(message.fingerprint),
             channel: message.channel,
             correlation_id: message.correlation_id,
+            traceparent: message.traceparent,
             claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
         };
         let transition = decision.transition.unwrap_or(CREATED);
@@ -123,15 +128,17 @@ impl Accounts {
                 trigger: CauseTrigger::Import,
                 run: Some(run_id),
                 correlation_id: run.correlation_id.as_deref(),
+                traceparent: run.traceparent.as_deref(),
             },
             max_context_bytes: self.max_context_bytes,
         });
         let accept = Accept { account, credential, run, event };
-        let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, slot)));
+        let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, redactor, slot)));
         let account = accept.account.clone();
+        let event = Unpublished::of(account_id, &accept.event);
         match self.store.accept(accept, patience).await? {
             Accepted::Created => {
-                self.told(transition.word);
+                self.told(transition.word, event);
                 match (started, &self.lane) {
                     (Some((lane, started)), _) => lane.start(started),
                     (None, Some(lane)) => lane.queued.notify_one(),
@@ -180,7 +187,7 @@ fn new_account(
 }
 
 /// The run as the runner takes it: what a claim would read from the store, without reading it.
-fn started(accept: &Accept, secret: Map<String, Value>, slot: super::lane::Slot) -> Started {
+fn started(accept: &Accept, secret: Map<String, Value>, mut redactor: Redactor, slot: Slot) -> Started {
     let run = Run {
         id: accept.run.id,
         account: accept.account.id,
@@ -190,9 +197,11 @@ fn started(accept: &Accept, secret: Map<String, Value>, slot: super::lane::Slot)
         definition: accept.run.definition,
         progress: None,
         correlation_id: accept.run.correlation_id.clone(),
+        traceparent: accept.run.traceparent.clone(),
     };
-    let context = secrets::merge(accept.account.context.clone(), secret);
+    redactor.learn(&secret);
+    let opened = Opened { context: secrets::merge(accept.account.context.clone(), secret), redactor };
     let claimed =
         Claimed { run, account: accept.account.clone(), credential: accept.credential.clone(), elapsed_ms: 0 };
-    Started { claimed, context: Some(context), slot }
+    Started { claimed, opened: Some(opened), slot }
 }

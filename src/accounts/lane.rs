@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
+use crate::credentials::Redactor;
 use crate::lifecycle::Region;
 use crate::store::Claimed;
 
@@ -18,10 +19,18 @@ use crate::store::Claimed;
 pub struct Started {
     /// The run, its account and its secrets.
     pub claimed: Claimed,
-    /// The account's context with its secrets, where it is at hand in clear.
-    pub context: Option<Map<String, Value>>,
+    /// What is sealed of it, where it is at hand in clear.
+    pub opened: Option<Opened>,
     /// The slot, and the mark that the run is held here.
     pub slot: Slot,
+}
+
+/// An account's context in clear.
+pub struct Opened {
+    /// The context with its secrets.
+    pub context: Map<String, Value>,
+    /// Knows those secrets.
+    pub redactor: Redactor,
 }
 
 impl std::fmt::Debug for Started {

@@ -5,10 +5,13 @@
 //! is known here too, because both belong to the account's environment.
 
 mod advance;
+mod answer;
 mod catalog;
 mod fair;
 mod import;
 mod lane;
+mod outlet;
+mod replay;
 mod vault;
 
 use std::sync::Arc;
@@ -16,14 +19,18 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
+pub use answer::{account_answer, new_account_answer};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
-pub use lane::{FastLane, Slot, Started};
+pub use lane::{FastLane, Opened, Slot, Started};
+pub use outlet::{Fresh, Outlet, Told};
+pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::lifecycle::Word;
+use crate::store::{Store, Unpublished};
 use crate::telemetry::Metrics;
 
 /// What changing accounts needs. Cheap to clone.
@@ -41,8 +48,8 @@ pub struct Accounts {
     pub fair: Arc<FairKeys>,
     /// The way past the queue for requests that arrive while this process has a free slot.
     pub lane: Option<Arc<FastLane>>,
-    /// Rung after every commit with an event: the relay of this process has work.
-    pub committed: Arc<Notify>,
+    /// Hands every committed event to the relay of this process.
+    pub outlet: Outlet,
     /// Rung after every commit with an event, for everybody who waits for one.
     pub settled: Arc<Notify>,
     /// Counters.
@@ -52,10 +59,10 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Tells everybody in this process that an event was committed.
-    fn told(&self, word: crate::lifecycle::Word) {
+    /// Tells everybody in this process of an event that is committed.
+    fn told(&self, word: Word, event: Unpublished) {
         self.metrics.count_transition(word);
-        self.committed.notify_one();
+        self.outlet.tell(event);
         self.settled.notify_waiters();
     }
 }

@@ -82,6 +82,22 @@ impl Vault {
         Ok(self.0.seal(&shared("quarantine", "sealed", id.as_bytes()), body)?)
     }
 
+    /// Opens a refused body.
+    pub fn open_refused(&self, id: Uuid, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.open(&shared("quarantine", "sealed", id.as_bytes()), sealed)?.expose_secret().clone())
+    }
+
+    /// Seals what came beside the body of such a request.
+    pub fn seal_refused_properties(&self, id: Uuid, properties: &[u8]) -> Result<Sealed, VaultError> {
+        Ok(self.0.seal(&shared("quarantine", "properties", id.as_bytes()), properties)?)
+    }
+
+    /// Opens what came beside the body of such a request: a JSON document.
+    pub fn open_refused_properties(&self, id: Uuid, sealed: &Sealed) -> Result<Value, VaultError> {
+        let plain = self.0.open(&shared("quarantine", "properties", id.as_bytes()), sealed)?;
+        serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
+    }
+
     /// Seals an integration's definition.
     pub fn seal_integration(&self, id: Uuid, document: &[u8]) -> Result<Sealed, VaultError> {
         Ok(self.0.seal(&shared("integrations", "sealed", id.as_bytes()), document)?)

@@ -1,19 +1,21 @@
 //! The scope of a step, and what steps write to the account's context.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::model::AccountFacts;
-use crate::expression::Scope;
+use crate::expression::{Scope, Shared};
 
 /// One scope: the context at the root, overlaid by the reserved names that are the same for all steps of a phase, and by
 /// `steps`. Its time and seed are set for each step.
 pub(super) fn scope(
-    context: &Map<String, Value>,
+    context: &Arc<Map<String, Value>>,
     account: &AccountFacts,
-    environment_variables: &Map<String, Value>,
-    steps: Map<String, Value>,
+    environment_variables: &Arc<Map<String, Value>>,
+    steps: Shared,
 ) -> Scope {
-    let mut scope = Scope::of_context(context, 0, 0);
+    let mut scope = Scope::of_context(Arc::clone(context), 0, 0);
     scope.set("id", json!(account.id));
     scope.set(
         "account",
@@ -25,8 +27,8 @@ pub(super) fn scope(
             "authentication_method": account.authentication_method,
         }),
     );
-    scope.set("environment_variables", Value::Object(environment_variables.clone()));
-    scope.set("steps", Value::Object(steps));
+    scope.set("environment_variables", Arc::clone(environment_variables));
+    scope.set("steps", steps);
     scope
 }
 

@@ -27,3 +27,4 @@ pub use classify::MAX_MESSAGE_BYTES;
 pub use model::{AccountFacts, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
 pub use progress::Progress;
 pub use stepper::Stepper;
+pub use trace::Trace;

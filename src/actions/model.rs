@@ -21,7 +21,7 @@ pub struct Start {
     /// The account.
     pub account: AccountFacts,
     /// Its context, secrets included, without this run's writes.
-    pub context: Map<String, Value>,
+    pub context: Arc<Map<String, Value>>,
     /// The phase that a run without progress begins with.
     pub from: Phase,
     /// What an earlier stepper of the run saved.

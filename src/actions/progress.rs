@@ -1,6 +1,9 @@
 //! What of a stepper survives a crash. It holds secrets (answers, context writes, rendered requests): the runner seals it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::trace::{Trace, present};
+use crate::definitions::Step;
+use crate::expression::Shared;
 use crate::lifecycle::Phase;
 use crate::upstream::Request;
 
@@ -23,11 +28,11 @@ pub struct Progress {
     pub(super) active_ms: u64,
     /// What this run wrote to the account's context.
     pub(super) writes: Map<String, Value>,
-    /// The `steps` of the phase's scope.
-    pub(super) steps: Map<String, Value>,
+    /// What the phase's steps resulted in, by their number.
+    pub(super) steps: BTreeMap<usize, Shared>,
     /// The last result; absent is *undefined*, which is not null.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(super) previous: Option<Value>,
+    pub(super) previous: Option<Arc<Value>>,
     /// A request whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) intent: Option<Intent>,
@@ -71,7 +76,7 @@ impl Progress {
             step: StepProgress::default(),
             active_ms: 0,
             writes: Map::new(),
-            steps: Map::new(),
+            steps: BTreeMap::new(),
             previous: None,
             intent: None,
             trace: Trace::default(),
@@ -93,8 +98,27 @@ impl Progress {
         self.index = 0;
         self.step = StepProgress::default();
         self.active_ms = 0;
-        self.steps = Map::new();
+        self.steps = BTreeMap::new();
         self.previous = None;
+    }
+
+    /// What the phase's steps, those of `plan`, resulted in so far, each under its number and its name. A name that looks
+    /// like another step's number wins.
+    pub(super) fn results(&self, plan: &[Step]) -> Shared {
+        let mut results: Vec<(Cow<'static, str>, Shared)> = Vec::with_capacity(2 * self.index);
+        for (index, step) in plan.iter().enumerate().take(self.index) {
+            let Some(entry) = self.steps.get(&index) else { continue };
+            let number = index.to_string();
+            if results.iter().all(|(known, _)| *known != number) {
+                results.push((number.into(), entry.clone()));
+            }
+            let Some(name) = &step.name else { continue };
+            match results.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = entry.clone(),
+                None => results.push((name.clone().into(), entry.clone())),
+            }
+        }
+        Shared::Parts(Arc::new(results))
     }
 
     /// Goes on to the next step.

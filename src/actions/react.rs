@@ -1,5 +1,6 @@
 //! What follows from a failure: another attempt, a wait, a refresh, or the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -91,12 +92,12 @@ impl Stepper {
     }
 
     /// Goes on with a new token: the step is rendered again.
-    pub(super) fn refreshed(&mut self, context: Map<String, Value>, tick: Tick) -> Output {
+    pub(super) fn refreshed(&mut self, mut context: Map<String, Value>, tick: Tick) -> Output {
         // Durable before the next request, or a successor would lay the older token over the new one.
         self.dirty |= context::forget_token(&mut self.progress.writes);
-        self.context = context;
         self.scope = None;
-        context::write(&mut self.context, &self.progress.writes);
+        context::write(&mut context, &self.progress.writes);
+        self.context = Arc::new(context);
         let step = &mut self.progress.step;
         step.refresh_failures = 0;
         match self.refresh_cause {

@@ -97,7 +97,7 @@ fn render_body(body: &Body, scope: &Scope) -> Result<Option<Rendered>, Failure> 
         return Ok(None);
     };
     Ok(Some(match body.format {
-        BodyFormat::Json => (value.to_string().into_bytes(), "application/json", value),
+        BodyFormat::Json => (serde_json::to_vec(&value).unwrap_or_default(), "application/json", value),
         BodyFormat::Form => {
             let Value::Object(members) = &value else {
                 let message = "a form's body has to be an object of names and values";

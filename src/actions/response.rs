@@ -1,19 +1,21 @@
 //! Reading an answer: its body, whether the definition calls it an error, and which part of it is the result.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::classify::{Refusal, cut, expression_failure, provider_message, retry_after, send_failure, status_failure};
 use crate::definitions::{RequestPlan, ResponsePath};
-use crate::expression::Scope;
+use crate::expression::{Scope, Shared};
 use crate::lifecycle::{Class, Failure};
 use crate::upstream::{Response, SendError};
 
 /// An answer that is a success.
 pub(super) struct Answer {
     /// What the step results in.
-    pub(super) result: Value,
+    pub(super) result: Arc<Value>,
     /// `{status, headers, body}`, as later steps see it.
-    pub(super) response: Value,
+    pub(super) response: Shared,
 }
 
 /// Reads `response`. The scope is the request's and gets the answer's names.
@@ -28,23 +30,22 @@ pub(super) fn read(
     now_ms: i64,
 ) -> Result<Answer, Refusal> {
     let status = response.status;
-    let body = parse(&response);
-    let broken = is_broken_json(&response);
-    let headers: Map<String, Value> =
-        response.headers.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-    // Moved and cloned, for `json!` would serialise what it is given.
-    let mut whole = Map::new();
-    whole.insert("status".to_owned(), Value::from(status));
-    whole.insert("headers".to_owned(), Value::Object(headers.clone()));
-    whole.insert("body".to_owned(), body.clone());
-    let whole = Value::Object(whole);
+    let (body, broken) = parse(&response);
+    let body = Arc::new(body);
+    let headers = response.headers.into_iter().map(|(name, value)| (name, Value::String(value)));
+    let headers: Arc<Map<String, Value>> = Arc::new(headers.collect());
+    let whole = Shared::of_parts([
+        ("status", Value::from(status).into()),
+        ("headers", Arc::clone(&headers).into()),
+        ("body", Arc::clone(&body).into()),
+    ]);
     let verdict = match &plan.error_expression {
         None => Verdict::ByStatus,
         Some(expression) => {
             scope.set("response", whole.clone());
-            scope.set("headers", Value::Object(headers.clone()));
+            scope.set("headers", Arc::clone(&headers));
             scope.set("status", json!(status));
-            scope.set("data", body.clone());
+            scope.set("data", Arc::clone(&body));
             let said = expression.evaluate(scope);
             for name in ["response", "headers", "status", "data"] {
                 scope.unset(name);
@@ -55,7 +56,7 @@ pub(super) fn read(
         }
     };
     let body = match verdict {
-        Verdict::Success(Some(result)) => result,
+        Verdict::Success(Some(result)) => Arc::new(result),
         Verdict::Success(None) => body,
         Verdict::ByStatus if broken && (200..300).contains(&status) => {
             let message = "the answer calls itself JSON and is none".to_owned();
@@ -69,28 +70,31 @@ pub(super) fn read(
     };
     let result = match &plan.response_path {
         None => body,
-        Some(path) => select(path, body).map_err(|failure| Refusal::from(failure.with_status(status)))?,
+        Some(path) => select(path, body).map(Arc::new).map_err(|failure| Refusal::from(failure.with_status(status)))?,
     };
     Ok(Answer { result, response: whole })
 }
 
-/// JSON if it is some, else text; nothing is null.
-fn parse(response: &Response) -> Value {
+/// JSON if it is some, else text; nothing is null. And whether it calls itself JSON and cannot be read as such: cut off,
+/// or a page for people.
+fn parse(response: &Response) -> (Value, bool) {
     if response.status == 204 || response.body.is_empty() {
-        return Value::Null;
+        return (Value::Null, false);
     }
-    serde_json::from_slice(&response.body)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
+    if let Ok(value) = serde_json::from_slice(&response.body) {
+        return (value, false);
+    }
+    let text = String::from_utf8_lossy(&response.body).into_owned();
+    (Value::String(text), is_broken_json(response))
 }
 
-/// Whether the body calls itself JSON and cannot be read as such: cut off, or a page for people.
 fn is_broken_json(response: &Response) -> bool {
     let declared = response.headers.iter().any(|(name, value)| {
         let kind = value.split(';').next().unwrap_or_default().trim();
         name == "content-type" && (kind == "application/json" || kind.ends_with("+json"))
     });
-    let empty = response.status == 204 || response.body.is_empty();
-    declared && !empty && serde_json::from_slice::<serde::de::IgnoredAny>(&response.body).is_err()
+    // What is JSON may still be no value: a number may be out of range.
+    declared && serde_json::from_slice::<serde::de::IgnoredAny>(&response.body).is_err()
 }
 
 /// What an `error_expression` said.
@@ -157,22 +161,18 @@ fn refusal(
 }
 
 /// The part of the body that the definition wants; nothing there is null.
-fn select(path: &ResponsePath, body: Value) -> Result<Value, Failure> {
-    let mut root = Map::new();
-    let expression = match body {
-        Value::Object(members) => {
-            root = members;
-            &path.object
-        }
+fn select(path: &ResponsePath, body: Arc<Value>) -> Result<Value, Failure> {
+    // Neither time nor randomness has a say in which part of an answer is wanted.
+    let found = match &*body {
+        Value::Object(_) => path.object.evaluate_over(&body),
         Value::Array(_) => {
-            root.insert("data".to_owned(), body);
-            &path.array
+            let mut scope = Scope::new(Map::new(), 0, 0);
+            scope.set("data", body);
+            path.array.evaluate(&scope)
         }
-        _ if path.object.source().trim() == "$" => return Ok(body),
+        _ if path.object.source().trim() == "$" => return Ok(Arc::unwrap_or_clone(body)),
         _ => return Ok(Value::Null),
     };
-    // Neither time nor randomness has a say in which part of an answer is wanted.
-    let found = expression.evaluate(&Scope::new(root, 0, 0));
     found.map(Option::unwrap_or_default).map_err(|error| expression_failure("response_path failed", &error))
 }
 
@@ -210,7 +210,7 @@ mod tests {
     fn selected(source: &str, body: Value) -> Value {
         let compiled = |source: &str| crate::expression::Expression::compile(source).unwrap();
         let path = ResponsePath { object: compiled(source), array: compiled(&format!("[[data]].(\n{source}\n)")) };
-        select(&path, body).unwrap()
+        select(&path, Arc::new(body)).unwrap()
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
             (204, "application/json", b"x", false),
             (200, "text/html", b"<html>", false),
         ] {
-            assert_eq!(is_broken_json(&answer(status, kind, body)), broken, "{status} {kind}");
+            assert_eq!(parse(&answer(status, kind, body)).1, broken, "{status} {kind}");
         }
     }
 
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_body_is_json_or_text_or_nothing() {
-        let parsed = |status, body: &str| parse(&Response { status, headers: Vec::new(), body: body.into() });
+        let parsed = |status, body: &str| parse(&Response { status, headers: Vec::new(), body: body.into() }).0;
         assert_eq!(parsed(200, r#"{"id":9007199254740993}"#), json!({ "id": 9_007_199_254_740_993_u64 }));
         assert_eq!(parsed(200, "pong"), json!("pong"));
         assert_eq!(parsed(200, ""), json!(null));

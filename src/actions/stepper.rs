@@ -18,9 +18,9 @@ use super::model::{Input, Outcome, Output, Start, Tick};
 use super::progress::{Intent, Progress};
 use super::request::{self, Rendering};
 use super::response::{self, Answer};
-use super::trace::{Entry, Mark};
+use super::trace::{Entry, Mark, Trace};
 use crate::definitions::{Authorization, Plan, RequestPlan, Step, StepKind};
-use crate::expression::Scope;
+use crate::expression::{Scope, Shared};
 use crate::lifecycle::{Class, Failure, Phase, ReasonCode};
 use crate::upstream::{Response, SendError};
 
@@ -49,7 +49,7 @@ pub(super) enum RefreshCause {
 pub struct Stepper {
     pub(super) start: Start,
     /// The account's context with this run's writes.
-    pub(super) context: Map<String, Value>,
+    pub(super) context: Arc<Map<String, Value>>,
     pub(super) progress: Progress,
     pub(super) awaiting: Awaiting,
     /// Whether there is something that must be durable before anything else goes out.
@@ -67,7 +67,7 @@ pub struct Stepper {
     seen_ms: u64,
     /// Whether the intent is of the request that goes out next or just went out, and of no earlier one.
     fresh: bool,
-    /// The scope of this phase's steps so far; none when the context changed since. Making one copies the context.
+    /// The scope of this phase's steps so far; none when the context changed since.
     pub(super) scope: Option<Scope>,
 }
 
@@ -86,8 +86,10 @@ impl Stepper {
     #[must_use]
     pub fn new(mut start: Start) -> Self {
         let progress = start.progress.take().unwrap_or_else(|| Progress::begin(start.from));
-        let mut context = std::mem::take(&mut start.context);
-        context::write(&mut context, &progress.writes);
+        let mut context = Arc::clone(&start.context);
+        if !progress.writes.is_empty() {
+            context::write(Arc::make_mut(&mut context), &progress.writes);
+        }
         Self {
             start,
             context,
@@ -165,14 +167,14 @@ impl Stepper {
 
     /// The account's context with this run's writes, secrets included.
     #[must_use]
-    pub const fn context(&self) -> &Map<String, Value> {
+    pub const fn context(&self) -> &Arc<Map<String, Value>> {
         &self.context
     }
 
-    /// The attempts so far as a JSON array, oldest first. The caller redacts it.
+    /// The attempts so far.
     #[must_use]
-    pub fn trace(&self) -> Value {
-        self.progress.trace.to_value()
+    pub const fn trace(&self) -> &Trace {
+        &self.progress.trace
     }
 
     /// Lets an output go, or has the progress saved before it.
@@ -244,7 +246,7 @@ impl Stepper {
             }
             Phase::Validation => {
                 let judged = steps.last().is_some_and(|step| matches!(step.kind, StepKind::Transform(_)));
-                if judged && let Some(failure) = verdict(self.progress.previous.as_ref()) {
+                if judged && let Some(failure) = verdict(self.progress.previous.as_deref()) {
                     self.progress.index = steps.len() - 1;
                     return Some(self.fail(failure));
                 }
@@ -256,18 +258,20 @@ impl Stepper {
     fn local(&mut self, step: &Step, tick: Tick) -> Option<Output> {
         self.progress.step.attempts += 1;
         let scope = self.scope(tick);
-        let performed = local::perform(&step.kind, &scope, &self.context, self.progress.previous.as_ref());
-        self.scope = Some(scope);
+        let performed = local::perform(&step.kind, &scope, &self.context, self.progress.previous.as_deref());
         let result = match performed {
             Ok(Local::Result(result)) => {
+                let result = result.map(Arc::new);
+                self.scope = Some(scope);
                 self.progress.previous.clone_from(&result);
                 result
             }
             Ok(Local::Writes(writes)) => {
-                context::write(&mut self.context, &writes);
+                // The scope holds the context, which is written to in place once nobody else does.
+                drop(scope);
+                context::write(Arc::make_mut(&mut self.context), &writes);
                 context::write(&mut self.progress.writes, &writes);
-                self.scope = None;
-                Some(Value::Object(writes))
+                Some(Arc::new(Value::Object(writes)))
             }
             Err(failure) => {
                 self.note(step, Mark::Error, tick, Some(&failure), None);
@@ -275,15 +279,15 @@ impl Stepper {
             }
         };
         self.note(step, Mark::Success, tick, None, result.clone());
-        self.record([("result", result.unwrap_or_default())]);
+        self.record(Shared::of_parts([("result", result.unwrap_or_default().into())]));
         None
     }
 
     fn request(&mut self, step: &Step, request: &RequestPlan, tick: Tick) -> Option<Output> {
         if self.start.account.is_sandbox && !request.method.reads() && !step.allow_in_sandbox {
             self.note(step, Mark::Skipped, tick, None, None);
-            self.progress.previous = Some(Value::Null);
-            self.record([("result", Value::Null), ("response", Value::Null)]);
+            self.progress.previous = Some(Arc::default());
+            self.record(Shared::of_parts([("result", Value::Null.into()), ("response", Value::Null.into())]));
             return None;
         }
         let timeout = self.start.limits.request_timeout.min(self.remaining());
@@ -340,11 +344,11 @@ impl Stepper {
             Ok(Answer { result, response }) => {
                 let mut entry = self.entry(step, Mark::Success, tick);
                 entry.http_status = Some(status);
-                entry.result = Some(result.clone());
+                entry.result = Some(Arc::clone(&result));
                 self.progress.trace.push(entry);
                 self.dirty |= self.progress.intent.take().is_some();
-                self.progress.previous = Some(result.clone());
-                self.record([("result", result), ("response", response)]);
+                self.progress.previous = Some(Arc::clone(&result));
+                self.record(Shared::of_parts([("result", result.into()), ("response", response)]));
                 self.walk(tick)
             }
             Err(refusal) => self.react(step, request, refusal, tick),
@@ -367,15 +371,13 @@ impl Stepper {
     }
 
     /// Remembers what a step resulted in, and goes on to the next.
-    fn record<const N: usize>(&mut self, members: [(&str, Value); N]) {
-        let entry = Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
-        let index = self.progress.index;
-        if let Some(Value::Object(steps)) = self.scope.as_mut().and_then(|scope| scope.get_mut("steps")) {
-            let step = self.start.plan.action(self.progress.phase).steps.get(index);
-            add_step(steps, index, step, &entry);
-        }
-        self.progress.steps.insert(index.to_string(), entry);
+    fn record(&mut self, entry: Shared) {
+        self.progress.steps.insert(self.progress.index, entry);
         self.progress.advance();
+        let steps = self.steps();
+        if let Some(scope) = &mut self.scope {
+            scope.set("steps", steps);
+        }
         self.last = None;
     }
 
@@ -390,7 +392,7 @@ impl Stepper {
         let name = self.start.plan.action(self.progress.phase).steps.get(self.progress.index).map(|step| &step.name);
         scope.set("step", json!({ "index": self.progress.index, "name": name }));
         match &self.progress.previous {
-            Some(previous) => scope.set("previous", previous.clone()),
+            Some(previous) => scope.set("previous", Arc::clone(previous)),
             None => scope.unset("previous"),
         }
         scope
@@ -398,14 +400,12 @@ impl Stepper {
 
     /// A scope with what the steps of this phase resulted in so far.
     fn phase_scope(&self) -> Scope {
-        let mut steps = Map::new();
-        let plan = &self.start.plan.action(self.progress.phase).steps;
-        for (index, step) in plan.iter().enumerate().take(self.progress.index) {
-            if let Some(entry) = self.progress.steps.get(&index.to_string()) {
-                add_step(&mut steps, index, Some(step), entry);
-            }
-        }
-        context::scope(&self.context, &self.start.account, &self.start.plan.environment_variables, steps)
+        let plan = &self.start.plan;
+        context::scope(&self.context, &self.start.account, &plan.environment_variables, self.steps())
+    }
+
+    fn steps(&self) -> Shared {
+        self.progress.results(&self.start.plan.action(self.progress.phase).steps)
     }
 
     fn key(&self) -> String {
@@ -433,7 +433,7 @@ impl Stepper {
         status: Mark,
         tick: Tick,
         failure: Option<&Failure>,
-        result: Option<Value>,
+        result: Option<Arc<Value>>,
     ) {
         let mut entry = self.entry(step, status, tick);
         entry.http_status = failure.and_then(|failure| failure.http_status);
@@ -447,7 +447,7 @@ impl Stepper {
         Entry {
             phase: self.progress.phase,
             index: self.progress.index,
-            kind: step.kind.word().to_owned(),
+            kind: step.kind.word().into(),
             name: step.name.clone(),
             attempt: self.progress.step.attempts,
             status,
@@ -457,14 +457,6 @@ impl Stepper {
             class: None,
             error: None,
         }
-    }
-}
-
-/// Adds what a step resulted in under its number and its name. A name that looks like another step's number wins.
-fn add_step(steps: &mut Map<String, Value>, index: usize, step: Option<&Step>, entry: &Value) {
-    steps.entry(index.to_string()).or_insert_with(|| entry.clone());
-    if let Some(name) = step.and_then(|step| step.name.clone()) {
-        steps.insert(name, entry.clone());
     }
 }
 

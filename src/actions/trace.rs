@@ -1,10 +1,14 @@
 //! What an operator sees of a run: one entry an attempt, bounded, failures kept before successes.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use crate::credentials::Redactor;
+use crate::credentials::redact::Redacted;
 use crate::lifecycle::{Class, Phase};
 
 /// Entries of one trace.
@@ -25,13 +29,14 @@ pub(super) enum Mark {
     Skipped,
 }
 
-/// One attempt of one step.
+/// One attempt of one step, with its result as it is or as people may see it.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Entry {
+#[serde(bound(deserialize = "R: From<Value>"))]
+pub(super) struct Entry<R = Arc<Value>> {
     pub(super) phase: Phase,
     pub(super) index: usize,
     #[serde(rename = "type")]
-    pub(super) kind: String,
+    pub(super) kind: Cow<'static, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     pub(super) attempt: u32,
@@ -40,7 +45,7 @@ pub(super) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) http_status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(super) result: Option<Value>,
+    pub(super) result: Option<R>,
     /// What a failure meant for the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) class: Option<Class>,
@@ -48,9 +53,36 @@ pub(super) struct Entry {
     pub(super) error: Option<String>,
 }
 
+impl Entry {
+    /// As people may see it; of an error so much as `excerpt` leaves.
+    fn told<'a>(&'a self, redactor: &'a Redactor, excerpt: impl Fn(&str) -> String) -> Entry<Redacted<'a>> {
+        let Self { phase, index, kind, name, attempt, status, duration_ms, http_status, result, class, error } = self;
+        Entry {
+            phase: *phase,
+            index: *index,
+            kind: kind.clone(),
+            name: name.as_ref().map(|name| redactor.text(name).into_owned()),
+            attempt: *attempt,
+            status: *status,
+            duration_ms: *duration_ms,
+            http_status: *http_status,
+            result: result.as_ref().map(|result| redactor.shown(result)),
+            class: *class,
+            error: error.as_ref().map(|error| excerpt(error)),
+        }
+    }
+}
+
 /// The attempts of a run, in order.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Trace(Vec<Entry>);
+pub struct Trace(Vec<Entry>);
+
+/// It may hold secrets.
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace").field("entries", &self.0.len()).finish_non_exhaustive()
+    }
+}
 
 impl Trace {
     pub(super) fn push(&mut self, mut entry: Entry) {
@@ -63,16 +95,28 @@ impl Trace {
         self.0.push(entry);
     }
 
-    /// As JSON, oldest first.
+    /// As JSON that people may see, oldest first; of an error so much as `excerpt` leaves, which redacts it.
+    #[must_use]
+    pub fn told(&self, redactor: &Redactor, excerpt: impl Fn(&str) -> String) -> String {
+        let told: Vec<_> = self.0.iter().map(|entry| entry.told(redactor, &excerpt)).collect();
+        serde_json::to_string(&told).unwrap_or_default()
+    }
+
+    /// What came of each attempt that was made; `None` succeeded.
+    pub fn outcomes(&self) -> impl Iterator<Item = Option<Class>> {
+        self.0.iter().filter(|entry| entry.status != Mark::Skipped).map(|entry| entry.class)
+    }
+
+    /// As JSON, oldest first, secrets included.
     pub(super) fn to_value(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
 /// A result that is too large is left out whole: a secret in a piece of it could not be told by its path any more.
-fn capped(result: Value) -> Value {
+fn capped(result: Arc<Value>) -> Arc<Value> {
     let bytes = json_bytes(&result);
-    if bytes > MAX_RESULT_BYTES { json!({ "omitted_bytes": bytes }) } else { result }
+    if bytes > MAX_RESULT_BYTES { Arc::new(json!({ "omitted_bytes": bytes })) } else { result }
 }
 
 /// How long a value is as JSON.
@@ -91,8 +135,8 @@ fn json_bytes(value: &Value) -> usize {
 }
 
 /// Reads a value that is there, null included: by itself an `Option` would take null for absent.
-pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+pub(super) fn present<'de, D: Deserializer<'de>, R: From<Value>>(deserializer: D) -> Result<Option<R>, D::Error> {
+    Value::deserialize(deserializer).map(R::from).map(Some)
 }
 
 #[cfg(test)]
@@ -103,7 +147,7 @@ mod tests {
         Entry {
             phase: Phase::PostInstall,
             index,
-            kind: "request".to_owned(),
+            kind: "request".into(),
             name: None,
             attempt: 1,
             status,
@@ -132,7 +176,7 @@ mod tests {
     #[test]
     fn a_large_result_is_left_out_whole() {
         let mut trace = Trace::default();
-        let result = Some(Value::String("x".repeat(MAX_RESULT_BYTES)));
+        let result = Some(Arc::new(Value::String("x".repeat(MAX_RESULT_BYTES))));
         trace.push(Entry { result, ..entry(0, Mark::Success) });
         assert_eq!(trace.to_value()[0]["result"], json!({ "omitted_bytes": MAX_RESULT_BYTES + 2 }));
     }

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::looks::Looks;
-use super::read::new_account_answer;
-use super::{Api, Problem, account_answer};
-use crate::intake::{Delivery, Disposition, Refusal, message::check_id};
+use super::{Api, Problem};
+use crate::accounts::{account_answer, new_account_answer};
+use crate::intake::{Delivery, Disposition, Refusal, message::check_id, traceparent};
 use crate::lifecycle::{IntakeCode, Status};
 use crate::store::{Account, Channel};
 
@@ -35,13 +35,15 @@ pub(super) async fn import(
         bytes: body.into(),
         message_id: id_header(&headers, "idempotency-key")?,
         correlation_id: id_header(&headers, "x-correlation-id")?,
+        traceparent: headers.get("traceparent").and_then(|value| traceparent(value.to_str().ok()?)),
+        ..Delivery::default()
     };
-    match api.intake.receive(Channel::Http, delivery).await? {
+    match api.intake.receive(Channel::Http, &delivery).await? {
         Disposition::Accepted(account) => {
-            let answer = match wait_header(&headers) {
-                Some(wait) => account_answer(&api.store, &settled(&api, *account, wait).await?).await?,
-                None => new_account_answer(&account),
+            let Some(wait) = wait_header(&headers) else {
+                return Ok((StatusCode::CREATED, axum::Json(new_account_answer(&account))).into_response());
             };
+            let answer = account_answer(&api.store, &settled(&api, *account, wait).await?).await?;
             Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
         }
         Disposition::Duplicate(id) => replayed(&api, id, wait_header(&headers)).await,

@@ -25,7 +25,6 @@ use tower::ServiceExt as _;
 
 pub use probes::{Probes, router as probes_router};
 pub use problem::Problem;
-pub use read::{account_answer, last_action_result};
 
 use crate::intake::{Intake, json};
 use crate::store::Store;

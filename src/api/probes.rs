@@ -17,6 +17,8 @@ use crate::telemetry::metrics::CONTENT_TYPE;
 pub struct Probes {
     /// `None` while the database is usable, else what is wrong with it.
     pub database: watch::Receiver<Option<String>>,
+    /// Where imports are consumed: `None` while every queue is, else what is wrong.
+    pub intake: Option<watch::Receiver<Option<String>>>,
     /// Whether events go out.
     pub relay: watch::Receiver<bool>,
     /// Open when the worker has started: its database answered, its keys and definitions were read.
@@ -37,14 +39,16 @@ pub fn router(probes: Probes) -> Router {
 /// Alive is not ready: a restart would not bring the database back, but nobody should send work here.
 async fn ready(State(probes): State<Probes>) -> Response {
     let database = probes.database.borrow().clone();
+    let intake = probes.intake.as_ref().map(|intake| intake.borrow().clone());
     let relay = *probes.relay.borrow();
     let started = probes.door.is_open();
-    let ready = started && database.is_none() && relay;
+    let ready = started && database.is_none() && relay && intake.as_ref().is_none_or(Option::is_none);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "ready": ready,
         "worker": if started { "ok" } else { "starting" },
         "database": database.as_deref().unwrap_or("ok"),
+        "intake": intake.map_or("not configured".to_owned(), |problem| problem.unwrap_or("ok".to_owned())),
         "relay": if relay { "ok" } else { "events cannot be published" },
     });
     (status, Json(body)).into_response()

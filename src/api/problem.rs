@@ -1,55 +1,22 @@
 //! Errors as `application/problem+json` (RFC 9457), with the fields that clients of the model API look for.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 
 use crate::accounts::ImportError;
-use crate::intake::{FieldFailure, Refusal};
-use crate::lifecycle::{IntakeCode, WhoActs};
+use crate::intake::{FieldFailure, PROBLEM_JSON, ProblemDocument, Refusal};
+use crate::lifecycle::WhoActs;
 use crate::store::StoreError;
+use crate::telemetry::Seldom;
 
 /// An answer that is an error.
 #[derive(Debug)]
-pub struct Problem(Box<Body>);
-
-#[derive(Debug, Serialize)]
-struct Body {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    detail: String,
-    #[serde(rename = "statusCode")]
-    status_code: u16,
-    error: &'static str,
-    message: String,
-    reason_code: String,
-    who_acts: WhoActs,
-    retryable: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    failures: Vec<FieldFailure>,
-}
+pub struct Problem(Box<ProblemDocument>);
 
 impl Problem {
     fn new(status: StatusCode, code: &str, who_acts: WhoActs, retryable: bool, detail: impl Into<String>) -> Self {
-        let (title, detail) = (status.canonical_reason().unwrap_or("Error"), detail.into());
-        Self(Box::new(Body {
-            kind: format!("urn:tidewaiter:problem:{code}"),
-            title,
-            status: status.as_u16(),
-            detail: detail.clone(),
-            status_code: status.as_u16(),
-            error: title,
-            message: detail,
-            reason_code: code.to_owned(),
-            who_acts,
-            retryable,
-            failures: Vec::new(),
-        }))
+        let status = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
+        Self(Box::new(ProblemDocument::new(status, code, who_acts, retryable, detail.into())))
     }
 
     /// A query, path or header that cannot be used.
@@ -106,30 +73,16 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal.code {
-            IntakeCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            IntakeCode::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        let code = refusal.code;
-        let mut problem = Self::new(status, code.as_str(), code.who_acts(), code.retryable(), refusal.message);
-        problem.0.failures = refusal.failures;
-        problem
+        Self(Box::new(refusal.into()))
     }
 }
 
-/// When an error that no caller can mend was last told: a flood of requests is not a flood of lines.
-static LAST_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
-
-/// Between two lines about such errors.
-const SELDOM: Duration = Duration::from_mins(1);
+/// A flood of requests is not a flood of lines.
+static TOLD: Seldom = Seldom::new();
 
 /// Tells the operator, seldom; the caller would only be shown what is inside.
 fn tell_seldom(error: &dyn std::fmt::Display, what: &'static str) {
-    let now = Instant::now();
-    let mut last = LAST_TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.is_none_or(|last| now.duration_since(last) >= SELDOM) {
-        *last = Some(now);
+    if TOLD.is_due() {
         tracing::error!(%error, "{what}; this is told at most once a minute");
     } else {
         tracing::debug!(%error, "{what}");
@@ -174,7 +127,7 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -186,7 +139,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);

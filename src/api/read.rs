@@ -1,16 +1,14 @@
 //! `GET /integrated-account/{id}` and its events.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Api, Problem};
-use crate::events::account_object;
-use crate::store::{Account, Store, StoreError};
+use crate::accounts::account_answer;
+use crate::store::Account;
 
 /// The most events of one answer.
 const EVENTS: u32 = 1000;
@@ -42,59 +40,4 @@ async fn find(api: &Api, id: Uuid) -> Result<Account, Problem> {
 fn parse(id: Id) -> Result<Uuid, Problem> {
     let id = id.ok().and_then(|Path(id)| Uuid::try_parse(&id).ok());
     id.ok_or_else(|| Problem::bad_request("id", "has to be a UUID"))
-}
-
-/// The account object with the results of its latest run's steps.
-///
-/// # Errors
-/// When the store does not answer.
-pub async fn account_answer(store: &Arc<dyn Store>, account: &Account) -> Result<Value, StoreError> {
-    let latest = store.runs(account.id, 1).await?.into_iter().next();
-    let trace = latest.and_then(|run| run.trace).and_then(|trace| serde_json::from_str(&trace).ok());
-    Ok(with_result(account, trace.map_or(Value::Null, |trace| last_action_result(&trace))))
-}
-
-/// The account object of an account whose first run was only just made: no look at the store is needed.
-pub(super) fn new_account_answer(account: &Account) -> Value {
-    with_result(account, Value::Null)
-}
-
-fn with_result(account: &Account, last_action_result: Value) -> Value {
-    let mut object = account_object(account);
-    object.insert("last_action_result".to_owned(), last_action_result);
-    Value::Object(object)
-}
-
-/// A run's trace by action, each with its steps and whether all of them succeeded in the end.
-#[must_use]
-pub fn last_action_result(trace: &Value) -> Value {
-    let mut actions = Map::new();
-    for entry in trace.as_array().into_iter().flatten() {
-        let phase = entry["phase"].as_str().unwrap_or("action");
-        let action = actions.entry(phase).or_insert_with(|| json!({ "status": "success", "steps": [] }));
-        // The last attempt decides: a retry that succeeded mends what went before it.
-        action["status"] = if entry["status"] == "error" { json!("error") } else { json!("success") };
-        if let Some(steps) = action["steps"].as_array_mut() {
-            steps.push(entry.clone());
-        }
-    }
-    Value::Object(actions)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attempts_are_told_by_action_and_the_last_one_decides() {
-        let trace = json!([
-            { "phase": "post_install", "index": 0, "attempt": 1, "status": "error" },
-            { "phase": "post_install", "index": 0, "attempt": 2, "status": "success" },
-            { "phase": "validation", "index": 0, "attempt": 1, "status": "error" },
-        ]);
-        let told = last_action_result(&trace);
-        assert_eq!(told["post_install"]["status"], "success");
-        assert_eq!(told["post_install"]["steps"].as_array().unwrap().len(), 2);
-        assert_eq!(told["validation"]["status"], "error");
-    }
 }

@@ -2,9 +2,11 @@
 
 pub mod demo;
 mod health;
+mod intake;
 mod outfit;
 mod parts;
 mod run;
+mod sessions;
 pub mod stub;
 
 pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, wait_for_store};

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use super::intake::open_broker;
 use super::{StartError, check_keys};
+use crate::broker::{Broker, Publisher};
 use crate::config::{DatabaseKind, Settings, Sink};
-use crate::relay::{EventSink, NdjsonSink, NoSink};
+use crate::relay::{EventSink, ExchangeSink, NdjsonSink, NoSink};
 use crate::runner::Budgets;
 use crate::store::sqlite::FileLock;
 use crate::upstream::{ClientOptions, HttpUpstream, PolicyOptions};
@@ -22,20 +24,31 @@ pub(super) struct Outfit {
     pub(super) api: Option<TcpListener>,
     pub(super) probes: Option<TcpListener>,
     pub(super) sink: Arc<dyn EventSink>,
+    /// The session of a sink that has one.
+    pub(super) publisher: Option<Publisher>,
     pub(super) upstream: HttpUpstream,
+    pub(super) broker: Option<Broker>,
 }
 
 impl Outfit {
     pub(super) async fn gather(settings: &Settings) -> Result<Self, StartError> {
         check_keys(settings)?;
+        let broker = broker_of(settings)?;
+        let (sink, publisher) = open_sink(settings, broker.as_ref())?;
         Ok(Self {
             lock: lock_file(settings)?,
             api: bind(settings.api_listen, "api.listen").await?,
             probes: bind(settings.probes_listen, "probes.listen").await?,
-            sink: open_sink(settings)?,
+            sink,
+            publisher,
             upstream: open_upstream(settings)?,
+            broker,
         })
     }
+}
+
+fn broker_of(settings: &Settings) -> Result<Option<Broker>, StartError> {
+    settings.broker.as_ref().map(|broker| open_broker(broker, &settings.worker.regions)).transpose()
 }
 
 fn lock_file(settings: &Settings) -> Result<Option<FileLock>, StartError> {
@@ -63,17 +76,32 @@ async fn bind(address: Option<SocketAddr>, key: &str) -> Result<Option<TcpListen
     Ok(Some(listener))
 }
 
-fn open_sink(settings: &Settings) -> Result<Arc<dyn EventSink>, StartError> {
-    Ok(match &settings.events.sink {
+fn open_sink(
+    settings: &Settings,
+    broker: Option<&Broker>,
+) -> Result<(Arc<dyn EventSink>, Option<Publisher>), StartError> {
+    let sink: Arc<dyn EventSink> = match &settings.events.sink {
         Sink::Stdout => Arc::new(NdjsonSink::stdout()),
         Sink::None => Arc::new(NoSink),
-        Sink::Broker => {
-            return Err(StartError::BadInput("events cannot be published to the broker yet: set `events.sink`".into()));
-        }
+        Sink::Broker => return open_exchange(settings, broker),
         Sink::File(path) => Arc::new(NdjsonSink::file(path).map_err(|error| {
             StartError::BadInput(format!("`events.file` {} cannot be appended to: {error}", path.display()))
         })?),
-    })
+    };
+    Ok((sink, None))
+}
+
+fn open_exchange(
+    settings: &Settings,
+    broker: Option<&Broker>,
+) -> Result<(Arc<dyn EventSink>, Option<Publisher>), StartError> {
+    let exchange = settings.broker.as_ref().and_then(|broker| broker.events_exchange.clone());
+    let (Some(broker), Some(exchange)) = (broker, exchange) else {
+        return Err(StartError::BadInput("`events.sink` is `broker`, but no exchange of events is set".to_owned()));
+    };
+    let publisher = Publisher::new(broker.clone(), "events").expecting(&exchange);
+    let mode = settings.events.content_mode;
+    Ok((Arc::new(ExchangeSink { publisher: publisher.clone(), exchange, mode }), Some(publisher)))
 }
 
 fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {

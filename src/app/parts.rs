@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
-use crate::accounts::{Accounts, Catalog, FairKeys, FastLane, PlanError, Vault};
+use crate::accounts::{Accounts, Catalog, FairKeys, FastLane, Outlet, PlanError, Vault};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{DatabaseKind, Settings};
 use crate::definitions;
@@ -138,7 +138,7 @@ pub async fn open_parts(
         catalog,
         fair: Arc::new(FairKeys::default()),
         lane,
-        committed: Arc::new(Notify::new()),
+        outlet: Outlet::default(),
         settled: Arc::new(Notify::new()),
         metrics,
         max_context_bytes: settings.events.max_context_bytes,

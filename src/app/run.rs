@@ -9,12 +9,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::health::{sample, watch_database};
+use super::intake::BrokerIntake;
 use super::outfit::{Outfit, budgets};
 use super::{Parts, StartError, open_parts, open_store, wait_for_store};
 use crate::accounts::{FastLane, Started};
 use crate::api::{self, Api, Door, Probes};
+use crate::broker::Broker;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::relay::{EventSink, Relay};
 use crate::runner::Runner;
 use crate::store::sqlite::FileLock;
@@ -157,12 +159,20 @@ impl Worker {
         metrics: Metrics,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, StartError> {
-        let Outfit { lock, api, probes, sink, upstream } = outfit;
+        let Outfit { lock, api, probes, sink, publisher, upstream, broker } = outfit;
         let (problem, database) = watch::channel(Some("not asked yet".to_owned()));
         let (relay_health, relay) = watch::channel(true);
+        let intake_problem = watch::channel(Some("the worker is starting".to_owned())).0;
+        let consumes = settings.broker.as_ref().is_some_and(|broker| broker.imports_queue.is_some());
         let door = Door::default();
+        if let Some(publisher) = publisher {
+            // Outlasts the relay, which publishes to the last.
+            stages.store.spawn("publisher", publisher.run(stages.store.stop()));
+        }
         if let Some(listener) = probes {
-            let probes = Probes { database, relay, door: door.clone(), metrics: metrics.clone() };
+            let intake = consumes.then(|| intake_problem.subscribe());
+            let (database, door, metrics) = (database.clone(), door.clone(), metrics.clone());
+            let probes = Probes { database, intake, relay, door, metrics };
             stages.upkeep.spawn("probes", api::serve(listener, api::probes_router(probes), stages.upkeep.stop()));
         }
         stages.upkeep.spawn("health", watch_database(Arc::clone(&store), problem, stages.upkeep.stop()));
@@ -177,6 +187,9 @@ impl Worker {
         let drain = settings.limits.drain;
         let worker = Self { parts, api: address, stages, store, lane, drain, _lock: lock };
         worker.set_up(settings, metrics, sink, upstream, started, relay_health);
+        if let (Some(broker), Some(settings)) = (broker, &settings.broker) {
+            worker.consume(broker, settings, database, intake_problem);
+        }
         door.open(worker.api_state());
         tracing::info!(worker.id = %worker.lane.worker, database = ?settings.database.kind(), "ready");
         Ok(Some(worker))
@@ -205,7 +218,7 @@ impl Worker {
             store: Arc::clone(&self.store),
             sink,
             worker: self.lane.worker,
-            committed: Arc::clone(&self.parts.accounts.committed),
+            outlet: self.parts.accounts.outlet.clone(),
             metrics: metrics.clone(),
             healthy: relay_health,
         };
@@ -213,6 +226,18 @@ impl Worker {
         upkeep.spawn("relay", relay.run(upkeep.stop()));
         upkeep.spawn("sample", sample(Arc::clone(&self.store), metrics, upkeep.stop()));
         upkeep.spawn("catalog", refresh_catalog(self.parts.clone(), upkeep.stop()));
+    }
+
+    fn consume(
+        &self,
+        broker: Broker,
+        settings: &config::Broker,
+        database: watch::Receiver<Option<String>>,
+        problem: watch::Sender<Option<String>>,
+    ) {
+        let (intake, regions) = (self.parts.intake.clone(), &self.parts.intake.regions);
+        let (work, upkeep) = (self.stages.work.clone(), self.stages.upkeep.clone());
+        BrokerIntake { broker, settings, regions, intake, database, problem, work, upkeep }.start();
     }
 
     fn api_state(&self) -> Api {

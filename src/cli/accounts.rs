@@ -8,17 +8,18 @@ use uuid::Uuid;
 
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Table};
-use crate::api::account_answer;
+use crate::accounts::account_answer;
+use crate::clock::rfc3339;
 use crate::events::account_object;
 use crate::lifecycle::{Region, Status, status_word};
-use crate::store::{Account, AccountFilter, Store};
+use crate::store::{Account, AccountFilter, RunView, Store};
 
 /// Accounts.
 #[derive(Debug, Subcommand)]
 pub(super) enum Accounts {
     /// List accounts, oldest first.
     List(List),
-    /// Show one account: what it is, why, what its latest run did, its events.
+    /// Show one account: what it is, why, what its latest run did, its runs, its events.
     Show {
         /// The account's id.
         id: Uuid,
@@ -50,6 +51,9 @@ pub(super) struct List {
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 }
+
+/// Runs of an account that are shown.
+const RUNS: u32 = 20;
 
 /// Accounts of one read.
 const PAGE: u32 = 1000;
@@ -131,12 +135,30 @@ async fn show(globals: &Globals, store: &Arc<dyn Store>, id: Uuid) -> Result<Exi
     output.text("\n")?;
     output.text(&steps(&results).to_string())?;
     output.text("\n")?;
+    output.text(&runs(&store.runs(id, RUNS).await?).to_string())?;
+    output.text("\n")?;
     let mut told = Table::new(["sequence", "event"]);
     for event in store.account_events(id, 1, PAGE).await? {
         told.row([&event.sequence.to_string(), &event.event_type]);
     }
     output.text(&told.to_string())?;
     Ok(Exit::Done)
+}
+
+/// Runs for people, latest first.
+fn runs(runs: &[RunView]) -> Table {
+    let mut table = Table::new(["run", "cause", "state", "outcome", "made", "replay of"]);
+    for run in runs {
+        table.row([
+            &run.id.to_string(),
+            run.cause.as_str(),
+            &run.state,
+            run.outcome.as_deref().unwrap_or_default(),
+            &rfc3339(run.created_at_ms),
+            &run.replay_of.map(|run| run.to_string()).unwrap_or_default(),
+        ]);
+    }
+    table
 }
 
 fn steps(results: &Value) -> Table {

@@ -6,20 +6,29 @@ use std::fs::{File, Metadata};
 use std::io::BufWriter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use tokio::io::{AsyncBufRead, BufReader};
 
 use self::tally::Tally;
 use super::store::{Need, with_store};
-use super::{CliError, Exit, Globals};
+use super::{CliError, Exit, Globals, block_on};
 use crate::app;
-use crate::intake::receive_lines;
+use crate::broker::{Broker, Publisher};
+use crate::config::{self, Settings};
+use crate::intake::{Address, LinesError, publish_lines, receive_lines};
+use crate::tasks::Tasks;
+use crate::telemetry::{self, Metrics};
 
 /// Accept import requests from a file, one JSON body or envelope a line.
 ///
-/// An envelope has the fields `message_id`, `correlation_id`, `timestamp` and `body`. Lines that cannot be accepted are reported and
-/// quarantined, the others still go; the same file again imports nothing twice. Exit code 1 if any line was refused.
+/// An envelope has the fields `message_id`, `correlation_id`, `timestamp`, `traceparent` and `body`. Lines that cannot be
+/// accepted are reported and quarantined, the others still go; the same file again imports nothing twice. Exit code 1 if
+/// any line was refused.
+///
+/// Where a broker is configured each line is checked here, as far as that goes without the database, and then published
+/// and confirmed; a worker accepts it. Lines that are refused here are reported and not sent.
 ///
 /// The definitions are the database's. Only one that has no install yet gets those of `definitions.integrations_dir` and
 /// `definitions.installs_dir` (where `definitions.load_at_start` is on); later changes come with `tidewaiter run` or
@@ -31,6 +40,9 @@ use crate::intake::receive_lines;
 pub(super) struct Import {
     /// The file; `-` is standard input.
     file: PathBuf,
+    /// Go straight into the database although a broker is configured.
+    #[arg(long)]
+    direct: bool,
     /// Write what became of each line to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -42,23 +54,59 @@ impl Import {
         let source = Source::open(&self.file)?;
         let report = self.report.as_deref().map(|path| create(path, &source)).transpose()?;
         let settings = globals.load()?.settings;
-        with_store(globals, Need::Awaited, async |settings, store, metrics| {
-            let parts = app::open_parts(&settings, store, None, metrics).await?;
-            if parts.accounts.catalog.is_empty() {
-                parts.load_definitions(&settings).await?;
-            }
-            let mut tally = Tally::new(globals.output().is_json(), report, source.bytes);
-            let lines = receive_lines(&parts.intake, source.reader(), |outcome| tally.count(outcome)).await;
-            tally.progress.finish_and_clear();
-            tally.lines = lines.as_ref().copied().unwrap_or_else(|_| tally.told());
-            Ok((tally, lines.map_err(|error| CliError::unavailable(error.to_string()))))
-        })
-        .and_then(|(tally, ended)| {
-            // What was done before an error is told all the same.
-            let exit = tally.finish(&mut globals.output(), &settings)?;
-            ended.map(|_| exit)
-        })
+        let tally = Tally::new(globals.output().is_json(), report, source.bytes);
+        let broker = settings.broker.as_ref().filter(|_| !self.direct);
+        let (tally, ended) = match broker.and_then(|broker| Some((broker, Address::of(broker)?))) {
+            Some((broker, address)) => publish(&settings, broker, &address, source, tally),
+            None => receive(globals, source, tally),
+        }?;
+        // What was done before an error is told all the same.
+        let exit = tally.finish(&mut globals.output(), &settings)?;
+        ended.map(|_| exit).map_err(|error| CliError::unavailable(error.to_string()))
     }
+}
+
+/// The tally, and how reading ended.
+type Told = (Tally, Result<u64, LinesError>);
+
+/// Straight into the database.
+fn receive(globals: &Globals, source: Source, tally: Tally) -> Result<Told, CliError> {
+    with_store(globals, Need::Awaited, async |settings, store, metrics| {
+        let parts = app::open_parts(&settings, store, None, metrics).await?;
+        if parts.accounts.catalog.is_empty() {
+            parts.load_definitions(&settings).await?;
+        }
+        let mut tally = tally;
+        let lines = receive_lines(&parts.intake, source.reader(), |outcome| tally.count(outcome)).await;
+        Ok(ended(tally, lines))
+    })
+}
+
+/// To the broker. The database is not asked.
+fn publish(
+    settings: &Settings,
+    broker: &config::Broker,
+    address: &Address,
+    source: Source,
+    mut tally: Tally,
+) -> Result<Told, CliError> {
+    let _flush = telemetry::start(&settings.log, &Metrics::default())
+        .map_err(|error| CliError::unavailable(format!("the log cannot be started: {error}")))?;
+    let broker = Broker::new(broker)?;
+    block_on(async {
+        let tasks = Tasks::new();
+        let publisher = Publisher::new(broker, "import");
+        tasks.spawn("publisher", publisher.clone().run(tasks.stop()));
+        let lines = publish_lines(&publisher, address, source.reader(), |outcome| tally.count_sent(outcome)).await;
+        tasks.shut_down(Duration::from_secs(5)).await;
+        ended(tally, lines)
+    })
+}
+
+fn ended(mut tally: Tally, lines: Result<u64, LinesError>) -> Told {
+    tally.progress.finish_and_clear();
+    tally.lines = lines.as_ref().copied().unwrap_or_else(|_| tally.told());
+    (tally, lines)
 }
 
 /// Where lines come from.

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod broker;
+mod choice;
 mod config;
 mod definitions;
 mod demo;
@@ -17,6 +18,8 @@ mod import;
 mod migrate;
 mod output;
 mod process;
+mod quarantine;
+mod replay;
 mod run;
 pub mod schema;
 mod store;
@@ -85,6 +88,10 @@ enum Verb {
     #[command(subcommand)]
     Accounts(accounts::Accounts),
     #[command(subcommand)]
+    Replay(replay::Replay),
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
+    #[command(subcommand)]
     Events(events::Events),
     #[command(subcommand)]
     Definitions(definitions::Definitions),
@@ -105,6 +112,8 @@ impl Cli {
             Verb::Run(verb) => verb.run(&self.globals),
             Verb::Import(verb) => verb.run(&self.globals),
             Verb::Accounts(verb) => verb.run(&self.globals),
+            Verb::Replay(verb) => verb.run(&self.globals),
+            Verb::Quarantine(verb) => verb.run(&self.globals),
             Verb::Events(verb) => verb.run(&self.globals),
             Verb::Definitions(verb) => verb.run(&self.globals),
             Verb::Broker(verb) => verb.run(&self.globals),

@@ -59,6 +59,18 @@ impl Output {
         written.map_err(|error| CliError::of_output(&error))
     }
 
+    /// Writes bytes that are not ours as they are, but for a terminal, which must not obey them.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        if self.terminal {
+            return self.line(&String::from_utf8_lossy(bytes));
+        }
+        let written = self.sink.write_all(bytes).and_then(|()| self.sink.flush());
+        written.map_err(|error| CliError::of_output(&error))
+    }
+
     /// Writes one line, control characters escaped.
     ///
     /// # Errors

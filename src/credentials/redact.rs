@@ -6,29 +6,29 @@
 //! A secret shorter than six bytes is only hidden by name, for it would take ordinary words out of every text. A part
 //! of a secret is not recognised, so redact a text before it is cut.
 
+mod forms;
+
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::fmt::Write as _;
+use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 use super::secrets::{self, SecretPaths};
-use crate::seal::hex;
+use forms::{HEAD, Heads, SHORTEST, forms_of};
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// The shortest secret that is looked for by value, in bytes.
-const SHORTEST: usize = 6;
 /// The end of a text that was cut, in bytes: longer than a token.
 const TAIL: usize = 2048;
-/// The length of the beginnings by which secrets are found, in bytes.
-const HEAD: usize = 4;
+/// The names that are secret in every integration, in their plain form.
+static EVERYWHERE: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| NAMES.into_iter().chain(secrets::ALWAYS).map(|name| plain(name).collect()).collect());
 
-/// Names whose values are never shown, lower case, letters and digits only.
+/// Names whose values are never shown, beside those of a context's secret places.
 const NAMES: [&str; 11] = [
     "apikey",
     "authorization",
@@ -43,19 +43,16 @@ const NAMES: [&str; 11] = [
     "xauthtoken",
 ];
 
-/// Everything that RFC 3986 does not call unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// Takes secrets out of texts and documents.
 pub struct Redactor {
     /// The forms of the secrets by their first bytes, longest first.
     forms: HashMap<[u8; HEAD], Vec<Box<[u8]>>>,
-    /// Which bytes begin a form: most do not, and need no look at the map.
-    begins: [bool; 256],
+    /// Which beginnings there are: most bytes of a text begin no form, and need no look at the map.
+    heads: Heads,
     /// The secrets whose forms are known: a run learns most of its secrets twice.
     learned: HashSet<Box<str>>,
-    /// Names of members, lower case, letters and digits only.
-    names: HashSet<String>,
+    /// Names of members beside those that are secret everywhere, in their plain form.
+    names: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for Redactor {
@@ -68,9 +65,9 @@ impl Redactor {
     /// A redactor for the secret part of a context, the definition's own secrets and what is secret by its place.
     #[must_use]
     pub fn new(secret: &Map<String, Value>, definition_secrets: &[String], paths: &SecretPaths) -> Self {
-        let names = NAMES.iter().map(|name| (*name).to_owned()).chain(paths.keys().iter().map(|key| plain(key)));
+        let names = paths.own().map(|name| plain(name).collect()).collect();
         let (forms, learned) = (HashMap::new(), HashSet::new());
-        let mut redactor = Self { forms, begins: [false; 256], learned, names: names.collect() };
+        let mut redactor = Self { forms, heads: Heads::default(), learned, names };
         redactor.learn(secret);
         for value in definition_secrets {
             redactor.learn_value(value);
@@ -93,9 +90,7 @@ impl Redactor {
         }
         for form in forms_of(secret) {
             let Some(head) = form.first_chunk::<HEAD>() else { continue };
-            if let Some(begins) = self.begins.get_mut(usize::from(head[0])) {
-                *begins = true;
-            }
+            self.heads.insert(*head);
             let known = self.forms.entry(*head).or_default();
             if !known.contains(&form) {
                 known.push(form);
@@ -104,30 +99,37 @@ impl Redactor {
         }
     }
 
-    /// `text` with every secret replaced.
+    /// `text` with every secret replaced; borrowed where it holds none.
     #[must_use]
-    pub fn text(&self, text: &str) -> String {
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.hidden(text).map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+
+    /// `text` with every secret replaced, if it holds any.
+    fn hidden(&self, text: &str) -> Option<String> {
         let bytes = text.as_bytes();
         let mut out = String::new();
-        let (mut kept, mut at, mut end) = (0, 0, 0);
-        while let Some(rest) = bytes.get(at..) {
-            let Some(head) = rest.first_chunk::<HEAD>() else { break };
-            let begins = self.begins.get(usize::from(head[0])).copied().unwrap_or(false);
-            let forms = begins.then(|| self.forms.get(head)).flatten();
-            let found = forms.and_then(|forms| forms.iter().find(|form| rest.starts_with(form)));
-            if let Some(form) = found {
-                if at >= end {
-                    out.push_str(text.get(kept..at).unwrap_or_default());
-                    out.push_str(REDACTED);
-                }
-                // Secrets may overlap; what any of them covers goes.
-                end = end.max(at + form.len());
-                kept = end;
+        let (mut kept, mut end) = (0, 0);
+        for (at, head) in bytes.array_windows::<HEAD>().enumerate() {
+            let Some(form) = self.form_at(*head, &bytes[at..]) else { continue };
+            if at >= end {
+                out.push_str(text.get(kept..at).unwrap_or_default());
+                out.push_str(REDACTED);
             }
-            at += 1;
+            // Secrets may overlap; what any of them covers goes.
+            end = end.max(at + form.len());
+            kept = end;
         }
         out.push_str(text.get(kept..).unwrap_or_default());
-        out
+        (kept > 0).then_some(out)
+    }
+
+    /// The longest form that `rest`, which begins with `head`, begins with.
+    fn form_at(&self, head: [u8; HEAD], rest: &[u8]) -> Option<&[u8]> {
+        if !self.heads.may_hold(head) {
+            return None;
+        }
+        self.forms.get(&head)?.iter().find(|form| rest.starts_with(form)).map(AsRef::as_ref)
     }
 
     /// The beginning of `text` without secrets, at most `most` bytes on one line.
@@ -136,7 +138,7 @@ impl Redactor {
     /// is left out.
     #[must_use]
     pub fn excerpt(&self, text: &str, most: usize, whole: bool) -> String {
-        let mut clean = self.text(text);
+        let mut clean = self.text(text).into_owned();
         if !whole {
             clean.truncate(clean.floor_char_boundary(clean.len().saturating_sub(TAIL)));
         }
@@ -147,24 +149,20 @@ impl Redactor {
 
     /// A document without secrets: neither in texts, numbers and keys nor under names that say so.
     #[must_use]
-    pub fn value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.text(&text)),
-            Value::Number(number) => {
-                let text = number.to_string();
-                let shown = self.text(&text);
-                if shown == text { Value::Number(number) } else { Value::String(shown) }
-            }
-            Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
-            Value::Object(members) => members.into_iter().map(|(key, member)| self.member(&key, member)).collect(),
-            plain @ (Value::Null | Value::Bool(_)) => plain,
-        }
+    pub fn value(&self, value: &Value) -> Value {
+        serde_json::to_value(self.shown(value)).unwrap_or_default()
+    }
+
+    /// The same, to be written without being made first.
+    #[must_use]
+    pub const fn shown<'a>(&'a self, value: &'a Value) -> Redacted<'a> {
+        Redacted { redactor: self, value }
     }
 
     /// Whether a text, number or key of the document holds a secret, wherever it stands. Names do not count.
     #[must_use]
     pub fn finds(&self, value: &Value) -> bool {
-        let shown = |text: &str| self.text(text) != text;
+        let shown = |text: &str| self.hidden(text).is_some();
         match value {
             Value::String(text) => shown(text),
             Value::Number(number) => shown(&number.to_string()),
@@ -172,11 +170,6 @@ impl Redactor {
             Value::Object(members) => members.iter().any(|(key, member)| shown(key) || self.finds(member)),
             Value::Null | Value::Bool(_) => false,
         }
-    }
-
-    fn member(&self, key: &str, member: Value) -> (String, Value) {
-        let hidden = !member.is_null() && self.is_secret_name(key);
-        (self.text(key), if hidden { Value::from(REDACTED) } else { self.value(member) })
     }
 
     /// Whether a member of this name and value would be hidden, or anything in it, by its name alone.
@@ -194,85 +187,53 @@ impl Redactor {
     /// Whether a member or header of this name is hidden whatever its value.
     #[must_use]
     pub fn is_secret_name(&self, name: &str) -> bool {
-        self.names.contains(&plain(name))
+        EVERYWHERE.iter().chain(&self.names).any(|known| plain(name).eq(known.iter().copied()))
+    }
+}
+
+/// A document that is written without its secrets.
+pub struct Redacted<'a> {
+    redactor: &'a Redactor,
+    value: &'a Value,
+}
+
+impl Serialize for Redacted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { redactor, value } = *self;
+        match value {
+            Value::String(text) => serializer.serialize_str(&redactor.text(text)),
+            Value::Number(number) => match redactor.hidden(&number.to_string()) {
+                Some(shown) => serializer.serialize_str(&shown),
+                None => value.serialize(serializer),
+            },
+            Value::Array(items) => serializer.collect_seq(items.iter().map(|item| redactor.shown(item))),
+            Value::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (name, member) in members {
+                    let shown = redactor.text(name);
+                    if !member.is_null() && redactor.is_secret_name(name) {
+                        map.serialize_entry(&shown, REDACTED)?;
+                    } else {
+                        map.serialize_entry(&shown, &redactor.shown(member))?;
+                    }
+                }
+                map.end()
+            }
+            Value::Null | Value::Bool(_) => value.serialize(serializer),
+        }
     }
 }
 
 /// A name as it is compared: `X-Api-Key`, `x_api_key` and `xApiKey` are one.
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// The secret and what encoders make of it. All forms of a text begin and end at characters.
-fn forms_of(secret: &str) -> Vec<Box<[u8]>> {
-    let percent = utf8_percent_encode(secret, RESERVED).to_string();
-    // Some encoders leave letters and digits alone and nothing else.
-    let all = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-    let json = Value::from(secret).to_string();
-    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
-    let hex = hex(secret.as_bytes());
-    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let mut forms = vec![
-        secret.to_owned(),
-        secret.trim().to_owned(),
-        lower_escapes(&percent),
-        lower_escapes(&form),
-        lower_escapes(&all),
-        all,
-        percent,
-        form,
-        json.replace('/', r"\/"),
-        json.to_owned(),
-        ascii_json(json),
-        hex.to_uppercase(),
-        hex,
-    ];
-    for skipped in 0..3 {
-        for engine in [&STANDARD, &URL_SAFE] {
-            forms.push(base64_inside(engine, secret, skipped));
-        }
-    }
-    forms.into_iter().filter(|form| form.len() >= SHORTEST).map(|form| form.into_bytes().into_boxed_slice()).collect()
-}
-
-/// `%2F` as `%2f`.
-fn lower_escapes(percent: &str) -> String {
-    let mut after = 0;
-    let lower = |c: char| {
-        after = if c == '%' { 2 } else { i32::max(after - 1, -1) };
-        if after >= 0 && c != '%' { c.to_ascii_lowercase() } else { c }
-    };
-    percent.chars().map(lower).collect()
-}
-
-/// JSON text with everything beyond ASCII escaped, as many encoders write it.
-fn ascii_json(json: &str) -> String {
-    let mut out = String::new();
-    for c in json.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        }
-    }
-    out
-}
-
-/// The base64 characters that a secret alone decides when `before` bytes (modulo 3) stand in front of it.
-fn base64_inside(engine: &impl Engine, secret: &str, before: usize) -> String {
-    let mut bytes = vec![0; before];
-    bytes.extend_from_slice(secret.as_bytes());
-    let first = (before * 8).div_ceil(6);
-    let last = bytes.len() * 8 / 6;
-    engine.encode(&bytes).get(first..last).unwrap_or_default().to_owned()
+fn plain(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -345,7 +306,12 @@ mod tests {
         ) {
             let redactor = redactor(&[&secret]);
             let whole = format!("{before}{secret}{after}");
-            for encoded in [STANDARD.encode(&whole), STANDARD_NO_PAD.encode(&whole), URL_SAFE_NO_PAD.encode(&whole)] {
+            for encoded in [
+                STANDARD.encode(&whole),
+                URL_SAFE.encode(&whole),
+                STANDARD_NO_PAD.encode(&whole),
+                URL_SAFE_NO_PAD.encode(&whole),
+            ] {
                 let shown = redactor.text(&encoded);
                 prop_assert!(shown.contains(REDACTED) || secret.trim().len() < SHORTEST, "{} {}", encoded, shown);
             }
@@ -366,7 +332,7 @@ mod tests {
         let secret = json!({"password": "abc"});
         let redactor = Redactor::new(secret.as_object().unwrap(), &[], &SecretPaths::of(None));
         assert_eq!(redactor.text("abc"), "abc");
-        assert_eq!(redactor.value(json!({"password": "abc"})), json!({"password": "[redacted]"}));
+        assert_eq!(redactor.value(&json!({"password": "abc"})), json!({"password": "[redacted]"}));
     }
 
     #[test]
@@ -379,7 +345,7 @@ mod tests {
             "items": [{"echo": "for canary-token", "n": 1_234_567, "m": 7, "canary-token": true}], "type": "bearer",
         });
         assert_eq!(
-            redactor.value(document),
+            redactor.value(&document),
             json!({
                 "Authorization": "[redacted]", "X-API-Key": "[redacted]", "refreshToken": "[redacted]", "set-cookie": null,
                 "apiSecret": "[redacted]",

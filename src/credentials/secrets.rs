@@ -5,8 +5,6 @@
 //! of a secret, because a definition or a producer copied it there, is a secret place as well: it works as before, and
 //! nobody is shown it. So is a key whose name, or the name of anything in it, is that of a secret in another spelling.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
 use super::Redactor;
@@ -15,7 +13,7 @@ use crate::definitions::credential::FieldKind;
 
 /// Keys of a context whose values are secret in every integration: both lists of the model system, and
 /// `refresh_token`, which belongs into `oauth.token` and does not become less secret elsewhere.
-const ALWAYS: [&str; 16] = [
+pub(super) const ALWAYS: [&str; 16] = [
     "access_token",
     "api_key",
     "api_secret",
@@ -38,54 +36,45 @@ const ALWAYS: [&str; 16] = [
 const VIRTUAL: &str = "environment_variables";
 
 /// The secret places of one integration's contexts.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretPaths {
-    /// Keys at the context's root.
-    keys: Vec<String>,
-    /// Secrets that may have been copied into a context and are not in its own secret part.
-    values: Vec<String>,
-}
-
-impl fmt::Debug for SecretPaths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretPaths").field("keys", &self.keys).finish_non_exhaustive()
-    }
+    /// Keys at the context's root, beside those that are secret everywhere.
+    own: Vec<String>,
 }
 
 impl SecretPaths {
     /// The places that are secret everywhere, and the plan's fields of type `password`. `oauth.token` is one of them.
     #[must_use]
     pub fn of(plan: Option<&CredentialPlan>) -> Self {
-        let mut keys: Vec<String> = ALWAYS.iter().map(|key| (*key).to_owned()).collect();
-        for field in plan.into_iter().flat_map(|plan| &plan.fields) {
-            if field.kind == FieldKind::Password && !keys.contains(&field.name) {
-                keys.push(field.name.clone());
-            }
-        }
-        Self { keys, values: Vec::new() }
-    }
-
-    /// The same, and every key that holds one of these values: the definition's own secrets, tokens before a refresh.
-    #[must_use]
-    pub fn with_values(self, values: Vec<String>) -> Self {
-        Self { values, ..self }
+        let fields = plan.into_iter().flat_map(|plan| &plan.fields);
+        let own = fields.filter(|field| field.kind == FieldKind::Password && !ALWAYS.contains(&field.name.as_str()));
+        Self { own: own.map(|field| field.name.clone()).collect() }
     }
 
     /// The keys at the context's root whose values are secret.
-    #[must_use]
-    pub fn keys(&self) -> &[String] {
-        &self.keys
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        ALWAYS.into_iter().chain(self.own())
+    }
+
+    /// Those of them that are not secret everywhere.
+    pub(super) fn own(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().map(String::as_str)
     }
 }
 
-/// Cuts a context into its clear and its secret part. `environment_variables` goes into neither.
+/// Cuts a context into its clear and its secret part. `environment_variables` goes into neither. `redactor` learns what
+/// is secret by its place, and what it knows beside that, the definition's own secrets say, is looked for as well.
 #[must_use]
-pub fn split(mut context: Map<String, Value>, paths: &SecretPaths) -> (Map<String, Value>, Map<String, Value>) {
+pub fn split(
+    mut context: Map<String, Value>,
+    paths: &SecretPaths,
+    redactor: &mut Redactor,
+) -> (Map<String, Value>, Map<String, Value>) {
     context.shift_remove(VIRTUAL);
     let mut secret = Map::new();
-    for key in &paths.keys {
-        if let Some(value) = context.shift_remove(key) {
-            secret.insert(key.clone(), value);
+    for key in paths.keys() {
+        if let Some((key, value)) = context.shift_remove_entry(key) {
+            secret.insert(key, value);
         }
     }
     if let Some(token) = context.get_mut("oauth").and_then(Value::as_object_mut).and_then(|it| it.shift_remove("token"))
@@ -94,12 +83,12 @@ pub fn split(mut context: Map<String, Value>, paths: &SecretPaths) -> (Map<Strin
         oauth.insert("token".to_owned(), token);
         secret.insert("oauth".to_owned(), Value::Object(oauth));
     }
-    (take_copies(context, &mut secret, paths), secret)
+    redactor.learn(&secret);
+    (take_copies(context, &mut secret, redactor), secret)
 }
 
 /// Moves keys that hold a secret, by its value or by the name of something in them, into the secret part; what is left.
-fn take_copies(clear: Map<String, Value>, secret: &mut Map<String, Value>, paths: &SecretPaths) -> Map<String, Value> {
-    let redactor = Redactor::new(secret, &paths.values, paths);
+fn take_copies(clear: Map<String, Value>, secret: &mut Map<String, Value>, redactor: &Redactor) -> Map<String, Value> {
     let (copies, clear): (Map<_, _>, _) =
         clear.into_iter().partition(|(key, value)| redactor.finds(value) || redactor.hides(key, value));
     for (key, value) in copies {
@@ -166,6 +155,10 @@ mod tests {
         }
     }
 
+    fn cut(context: Map<String, Value>, paths: &SecretPaths) -> (Map<String, Value>, Map<String, Value>) {
+        split(context, paths, &mut Redactor::new(&Map::new(), &[], paths))
+    }
+
     fn paths() -> SecretPaths {
         let entry = json!({"config": {"fields": [
             {"name": "pin", "type": "password"}, {"name": "subdomain", "type": "text"},
@@ -180,8 +173,7 @@ mod tests {
             "apiKey": "k-1", "site": { "url": "https://a", "login": [{ "Password": "p-1" }] }, "plan": "l", "token": null,
             "flags": { "password": false },
         });
-        let paths = SecretPaths::of(None);
-        let (clear, secret) = split(context.as_object().cloned().unwrap(), &paths);
+        let (clear, secret) = cut(context.as_object().cloned().unwrap(), &SecretPaths::of(None));
         assert_eq!(Value::Object(clear.clone()), json!({ "plan": "l", "flags": { "password": false } }));
         assert_eq!(Value::Object(merge(clear, secret)), context);
     }
@@ -192,7 +184,7 @@ mod tests {
             "subdomain": "acme", "pin": 4711, "api_key": "k", "environment_variables": {"X": "1"},
             "oauth": {"scope": "read", "token": {"access_token": "a", "refresh_token": "r"}},
         });
-        let (clear, secret) = split(object(context), &SecretPaths::of(None));
+        let (clear, secret) = cut(object(context), &SecretPaths::of(None));
         assert_eq!(clear, object(json!({"subdomain": "acme", "pin": 4711, "oauth": {"scope": "read"}})));
         assert_eq!(
             secret,
@@ -202,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_field_of_type_password_is_secret() {
-        let (clear, secret) = split(object(json!({"pin": 4711, "subdomain": "acme"})), &paths());
+        let (clear, secret) = cut(object(json!({"pin": 4711, "subdomain": "acme"})), &paths());
         assert_eq!(clear, object(json!({"subdomain": "acme"})));
         assert_eq!(secret, object(json!({"pin": 4711})));
     }
@@ -214,8 +206,9 @@ mod tests {
             "oauth": { "id": "token-4711", "scope": "read", "token": { "access_token": "token-4711" } },
             "variable": "client-secret",
         }));
-        let paths = SecretPaths::of(None).with_values(vec!["client-secret".to_owned()]);
-        let (clear, secret) = split(context.clone(), &paths);
+        let paths = SecretPaths::of(None);
+        let mut redactor = Redactor::new(&Map::new(), &["client-secret".to_owned()], &paths);
+        let (clear, secret) = split(context.clone(), &paths, &mut redactor);
         assert_eq!(clear, object(json!({ "subdomain": "acme" })));
         assert_eq!(merge(clear, secret), context);
     }
@@ -223,7 +216,7 @@ mod tests {
     #[test]
     fn every_secret_place_of_the_model_system_is_cut_out() {
         for key in ALWAYS {
-            let (clear, secret) = split(object(json!({key: "x"})), &SecretPaths::of(None));
+            let (clear, secret) = cut(object(json!({key: "x"})), &SecretPaths::of(None));
             assert!(clear.is_empty() && secret.contains_key(key), "{key}");
         }
     }
@@ -257,8 +250,8 @@ mod tests {
             prop_assume!(value.is_object());
             let context = object(value);
             for paths in [SecretPaths::of(None), paths()] {
-                let (clear, secret) = split(context.clone(), &paths);
-                prop_assert!(paths.keys().iter().all(|key| !clear.contains_key(key)));
+                let (clear, secret) = cut(context.clone(), &paths);
+                prop_assert!(paths.keys().all(|key| !clear.contains_key(key)));
                 prop_assert!(clear.get("oauth").and_then(|oauth| oauth.get("token")).is_none());
                 prop_assert_eq!(merge(clear, secret), context.clone());
             }

@@ -1,5 +1,7 @@
 //! From an effective definition to a [`Plan`]: whatever can be known to be wrong is refused here.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::credential::CredentialPlan;
@@ -34,7 +36,7 @@ impl Plan {
             post_install: action(&config, Phase::PostInstall)?,
             validation: action(&config, Phase::Validation)?,
             credentials: credentials(&config)?,
-            environment_variables,
+            environment_variables: Arc::new(environment_variables),
             secret_environment_variables: definition.secret_environment_variables.clone(),
         })
     }

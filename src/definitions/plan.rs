@@ -4,6 +4,7 @@
 //! types show nothing of them in `Debug` output.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -22,7 +23,7 @@ pub struct Plan {
     /// How each method that the definition offers brings its credential.
     pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
     /// The environment's variables, the secret ones merged in.
-    pub environment_variables: Map<String, Value>,
+    pub environment_variables: Arc<Map<String, Value>>,
     /// The values of the secret ones: nothing that leaves the process may show them.
     pub secret_environment_variables: Map<String, Value>,
 }
@@ -235,6 +236,8 @@ pub struct RequestPlan {
 
 /// Where a request goes, in parts that are encoded each in its own way.
 pub struct Target {
+    /// Scheme, host and port as the definition writes them, placeholders and all.
+    pub origin: String,
     /// `http` or `https`.
     pub scheme: &'static str,
     /// Host and port.

@@ -29,8 +29,14 @@ pub(super) fn compile(
     let (authority, below) = rest.split_at(end);
     let labels = check_authority(origin, authority, host_from_tenant)?;
     let encoding = if labels.is_some() { Encoding::Host } else { Encoding::None };
-    let mut target =
-        Target { scheme, authority: origin.compile(authority, encoding)?, labels, path: Vec::new(), query: None };
+    let mut target = Target {
+        origin: format!("{scheme}://{authority}"),
+        scheme,
+        authority: origin.compile(authority, encoding)?,
+        labels,
+        path: Vec::new(),
+        query: None,
+    };
     if absolute.is_none() && find_literal(below, "?").is_some() {
         return Err(origin.refuse("must not hold a query; use `query`"));
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::view::AccountView;
 use crate::clock::rfc3339;
 use crate::lifecycle::{CauseTrigger, Reason, Status, Transition, Word};
-use crate::store::{Account, Event};
+use crate::store::{Account, Event, IntegrationRef};
 
 /// Why a transition happened.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub struct EventCause<'a> {
     pub run: Option<Uuid>,
     /// What the producer wants to see again.
     pub correlation_id: Option<&'a str>,
+    /// The trace that led to it: a valid W3C `traceparent`.
+    pub traceparent: Option<&'a str>,
 }
 
 /// Everything an envelope tells.
@@ -55,6 +57,7 @@ pub fn envelope(input: &EventInput<'_>) -> Event {
         dataschema: "urn:tidewaiter:event:integrated_account:1",
         sequence: format!("{:020}", account.sequence),
         partitionkey: account.id,
+        traceparent: input.cause.traceparent,
         data: Data {
             event: format!("integrated_account:{}", input.transition.word),
             status: input.transition.to,
@@ -88,6 +91,9 @@ struct Envelope<'a> {
     /// The CloudEvents sequence extension: compares as text.
     sequence: String,
     partitionkey: Uuid,
+    /// The CloudEvents distributed tracing extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
     data: Data<'a>,
 }
 
@@ -113,12 +119,13 @@ struct Cause<'a> {
 #[serde(untagged)]
 enum Told<'a> {
     Present(Box<AccountView<'a, Box<RawValue>>>),
-    /// Of a deleted account only the ids are told.
+    /// Of a deleted account only the ids are told, and whose integration it was, by which events are routed.
     Deleted {
         id: Uuid,
         tenant_id: &'a str,
         environment_id: Uuid,
         environment_integration_id: Uuid,
+        integration: &'a IntegrationRef,
     },
 }
 
@@ -131,6 +138,7 @@ impl<'a> Told<'a> {
                 tenant_id: &account.tenant_id,
                 environment_id: account.environment_id,
                 environment_integration_id: account.environment_integration_id,
+                integration: &account.integration,
             };
         }
         let context = serde_json::value::to_raw_value(&account.context).ok();
@@ -143,7 +151,6 @@ impl<'a> Told<'a> {
 mod tests {
     use super::*;
     use crate::lifecycle::{AuthenticationMethod, Region};
-    use crate::store::IntegrationRef;
     use serde_json::{Value, json};
 
     fn account() -> Account {
@@ -175,8 +182,12 @@ mod tests {
 
     fn event(account: &Account, to: Option<Status>, word: Word, max_context_bytes: usize) -> Value {
         let transition = Transition { from: Some(Status::Connecting), to, word };
-        let cause =
-            EventCause { trigger: CauseTrigger::Import, run: Some(Uuid::from_u128(9)), correlation_id: Some("c-1") };
+        let cause = EventCause {
+            trigger: CauseTrigger::Import,
+            run: Some(Uuid::from_u128(9)),
+            correlation_id: Some("c-1"),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        };
         let event = envelope(&EventInput { account, transition, cause, max_context_bytes });
         serde_json::from_str(&event.envelope).unwrap()
     }
@@ -194,10 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_tells_ids_only() {
+    fn a_deletion_tells_ids_and_the_integration_only() {
         let told = event(&account(), None, Word::Deleted, 1000);
         assert_eq!(told["data"]["status"], Value::Null);
         let keys: Vec<_> = told["data"]["account"].as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys, ["id", "tenant_id", "environment_id", "environment_integration_id"]);
+        assert_eq!(keys, ["id", "tenant_id", "environment_id", "environment_integration_id", "integration"]);
+    }
+
+    #[test]
+    fn every_event_can_be_routed_by_its_envelope_alone() {
+        for (to, word) in [(Some(Status::Active), Word::Active), (None, Word::Deleted)] {
+            let told = event(&account(), to, word, 10).to_string();
+            let outline = crate::events::outline(&told);
+            assert_eq!((&*outline.region, &*outline.integration), ("eu", "zendesk"), "{word}");
+            assert_eq!((outline.correlation_id.as_deref(), outline.time_s), (Some("c-1"), Some(1_790_000_000)));
+        }
     }
 }

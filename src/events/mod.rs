@@ -4,7 +4,9 @@
 //! accounts come without theirs.
 
 mod envelope;
+mod outline;
 mod view;
 
 pub use envelope::{EventCause, EventInput, envelope, type_of};
-pub use view::account_object;
+pub use outline::{Outline, Parts, outline, parts};
+pub use view::{account_object, account_view};

@@ -61,6 +61,12 @@ impl<'a, C> AccountView<'a, C> {
     }
 }
 
+/// The account object, to be written without being made first.
+#[must_use]
+pub fn account_view(account: &Account) -> impl Serialize {
+    AccountView::of(account, Some(&account.context))
+}
+
 /// The account object as a document.
 #[must_use]
 pub fn account_object(account: &Account) -> Map<String, Value> {

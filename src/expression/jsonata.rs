@@ -5,6 +5,8 @@
 //! randomness come from it), and its errors do not repeat the data. Lacks: a limit on memory as such, and an answer to
 //! time spent inside the engine's quadratic functions, see [`Expression::is_quadratic`].
 
+mod input;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use serde_json::Value;
 use super::error::{ExprError, ExprKind};
 use super::limits;
 use super::scope::{RESERVED, Scope};
+use input::Input;
 
 /// A compiled JSONata expression. A clone is cheap, and clones are evaluated on many threads at once.
 #[derive(Clone)]
@@ -98,14 +101,31 @@ impl Expression {
     /// [`ExprKind::Failed`] when the data does not fit or a function is switched off, [`ExprKind::Limit`] when it grew
     /// or took too much.
     pub fn evaluate(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
+        self.run(scope.now_ms(), scope.seed(), |engine, bindings, options| {
+            engine.evaluate_source(&Input(scope.root()), bindings, options)
+        })
+    }
+
+    /// Evaluates it over a document that is no scope, without time and randomness.
+    ///
+    /// # Errors
+    /// Those of [`Expression::evaluate`].
+    pub fn evaluate_over(&self, document: &Value) -> Result<Option<Value>, ExprError> {
+        self.run(0, 0, |engine, bindings, options| engine.evaluate_with(Some(document), bindings, options))
+    }
+
+    fn run(
+        &self,
+        now_ms: i64,
+        seed: u64,
+        evaluate: impl FnOnce(&jlens_core::Expression, &Bindings, &Options) -> jlens_core::Result<Option<Value>>,
+    ) -> Result<Option<Value>, ExprError> {
         let compiled = &*self.0;
-        let seed = scope.seed() ^ compiled.salt;
-        let options = options(scope.now_ms(), seed);
+        let seed = seed ^ compiled.salt;
+        let options = options(now_ms, seed);
         let with_uuid = compiled.makes_uuids.then(|| compiled.functions.clone().function("uuid", uuid(seed)));
         let bindings = with_uuid.as_ref().unwrap_or(&compiled.functions);
-        let evaluated =
-            catch_unwind(AssertUnwindSafe(|| compiled.engine.evaluate_with(Some(scope.root()), bindings, &options)));
-        match evaluated {
+        match catch_unwind(AssertUnwindSafe(|| evaluate(&compiled.engine, bindings, &options))) {
             Ok(result) => result.map_err(|error| compiled.failure(&error)),
             Err(_) => Err(ExprError::new(
                 ExprKind::Failed,

@@ -1,6 +1,6 @@
 //! The two languages of a definition, `{{placeholders}}` and JSONata, over one scope.
 //!
-//! The tour: `scope` is what both see; `placeholder` is the first language and `jsonata` the second (the only file that
+//! The tour: `scope` is what both see and `shared` how it holds that; `placeholder` is the first language and `jsonata` the second (the only file that
 //! names the engine); `segment` cuts a string into literal text, placeholders and `{{= expressions }}`; [`Template`]
 //! renders JSON values and is lenient, [`Text`] renders URLs, headers and credentials and is strict; `merge` is
 //! `$truto_merge`, `text` is how JavaScript writes values, [`limits`] are the numbers.
@@ -20,6 +20,7 @@ mod merge;
 mod placeholder;
 mod scope;
 mod segment;
+mod shared;
 mod strict;
 mod template;
 mod text;
@@ -27,6 +28,7 @@ mod text;
 pub use error::{ExprError, ExprKind};
 pub use jsonata::Expression;
 pub use scope::{RESERVED, Scope};
+pub use shared::Shared;
 pub use strict::{Encoding, Text};
 pub use template::Template;
 

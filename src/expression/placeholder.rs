@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::error::{ExprError, ExprKind};
+use super::shared::Place;
 use super::text::{Nulls, is_space, leading_int, leading_number, push_value, trim};
 
 /// One placeholder, parsed.
@@ -105,11 +106,11 @@ impl Placeholder {
     }
 
     /// The value of the first alternative that has one. `whole` says that nothing stands around the placeholder.
-    pub(super) fn resolve<'a>(&self, root: &'a Value, whole: bool) -> Resolved<'a> {
+    pub(super) fn resolve<'a>(&self, root: Place<'a>, whole: bool) -> Resolved<'a> {
         for Alternative { path, as_type } in &self.alternatives {
-            match look_up(root, path) {
-                Some(Value::String(text)) if text.is_empty() && self.ignore_empty => {}
-                Some(value) => return Resolved::Found(cast(Cow::Borrowed(value), *as_type, whole)),
+            match look_up(root, path).map(Place::value) {
+                Some(value) if self.ignore_empty && value.as_str() == Some("") => {}
+                Some(value) => return Resolved::Found(cast(value, *as_type, whole)),
                 None => {}
             }
         }
@@ -200,11 +201,13 @@ impl Step {
     }
 }
 
-fn look_up<'a>(root: &'a Value, path: &[Step]) -> Option<&'a Value> {
-    path.iter().try_fold(root, |value, step| match (value, step) {
-        (Value::Object(fields), Step::Key(key) | Step::Index(_, key)) => fields.get(key),
-        (Value::Array(items), Step::Index(index, _)) => items.get(*index),
-        (Value::Array(items), Step::FromEnd(back)) if *back > 0 => items.get(items.len().saturating_sub(*back)),
+fn look_up<'a>(root: Place<'a>, path: &[Step]) -> Option<Place<'a>> {
+    path.iter().try_fold(root, |place, step| match (place.items(), step) {
+        (None, Step::Key(key) | Step::Index(_, key)) => place.member(key),
+        (Some(items), Step::Index(index, _)) => items.get(*index).map(Place::Value),
+        (Some(items), Step::FromEnd(back)) if *back > 0 => {
+            items.get(items.len().saturating_sub(*back)).map(Place::Value)
+        }
         _ => None,
     })
 }

@@ -1,9 +1,12 @@
 //! What placeholders and expressions see: the account's context at the root, overlaid by the reserved names.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
+
+use super::shared::{Place, Shared};
 
 /// The names that a run puts over the context. In JSONata each is a field of the input and a `$variable`.
 ///
@@ -29,13 +32,14 @@ pub const RESERVED: [&str; 18] = [
     "requestOptions",
 ];
 
-/// The one scope of a run. Built once; what changes from step to step is replaced with [`Scope::set`].
+/// The one scope of a run. Built once; what changes from step to step is replaced with [`Scope::set`]. It shares what it
+/// shows and copies none of it.
 ///
 /// A name that was set wins over a context key of the same name, which `context.<key>` still reaches.
 #[derive(Clone)]
 pub struct Scope {
-    root: Value,
-    overlaid: BTreeSet<String>,
+    root: Arc<Map<String, Value>>,
+    set: Vec<(Cow<'static, str>, Shared)>,
     now_ms: i64,
     seed: u64,
 }
@@ -44,52 +48,32 @@ impl Scope {
     /// A scope over `root` as it is. `now_ms` (milliseconds since the epoch) is what `$now()` and `$millis()` say, and
     /// `seed` decides `$random()` and `$uuid()`, so that a text rendered again comes out the same.
     #[must_use]
-    pub fn new(root: Map<String, Value>, now_ms: i64, seed: u64) -> Self {
-        Self { root: Value::Object(root), overlaid: BTreeSet::new(), now_ms, seed }
+    pub fn new(root: impl Into<Arc<Map<String, Value>>>, now_ms: i64, seed: u64) -> Self {
+        Self { root: root.into(), set: Vec::new(), now_ms, seed }
     }
 
     /// A scope over an account's context: its keys at the root, and whole as `context` and `credentials`.
     #[must_use]
-    pub fn of_context(context: &Map<String, Value>, now_ms: i64, seed: u64) -> Self {
-        let mut scope = Self::new(Map::new(), now_ms, seed);
-        scope.set_context(context);
+    pub fn of_context(context: impl Into<Arc<Map<String, Value>>>, now_ms: i64, seed: u64) -> Self {
+        let context = context.into();
+        let mut scope = Self::new(Arc::clone(&context), now_ms, seed);
+        scope.set("context", Arc::clone(&context));
+        scope.set("credentials", context);
         scope
     }
 
-    /// Replaces the context, after a step wrote to it or a credential was refreshed. Names that were set stay.
-    pub fn set_context(&mut self, context: &Map<String, Value>) {
-        let overlaid = &self.overlaid;
-        let mut root = context.clone();
-        root.retain(|key, _| !overlaid.contains(key));
-        if let Value::Object(old) = &mut self.root {
-            root.extend(overlaid.iter().filter_map(|name| old.remove_entry(name)));
-        }
-        self.root = Value::Object(root);
-        self.set("context", Value::Object(context.clone()));
-        self.set("credentials", Value::Object(context.clone()));
-    }
-
     /// Sets a reserved name, over a context key of the same name.
-    pub fn set(&mut self, name: &str, value: Value) {
-        if let Value::Object(root) = &mut self.root {
-            root.insert(name.to_owned(), value);
-            if !self.overlaid.contains(name) {
-                self.overlaid.insert(name.to_owned());
-            }
+    pub fn set(&mut self, name: &'static str, value: impl Into<Shared>) {
+        let value = value.into();
+        match self.set.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.set.push((name.into(), value)),
         }
     }
 
     /// Takes a reserved name away again; a context key of the same name shows through.
     pub fn unset(&mut self, name: &str) {
-        if !self.overlaid.remove(name) {
-            return;
-        }
-        if let Value::Object(root) = &mut self.root {
-            root.shift_remove(name);
-            if let Some(below) = root.get("context").and_then(|context| context.get(name)).cloned() {
-                root.insert(name.to_owned(), below);
-            }
-        }
+        self.set.retain(|(known, _)| known != name);
     }
 
     /// Gives the expressions from here on another time (milliseconds since the epoch) and other random numbers; a run
@@ -99,21 +83,9 @@ impl Scope {
         self.seed = seed;
     }
 
-    /// The value at the root under `name`, to be changed in place.
-    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        self.root.get_mut(name)
-    }
-
-    /// The value at the root under `name`.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.root.get(name)
-    }
-
     /// Everything that is seen, as one object.
-    #[must_use]
-    pub const fn root(&self) -> &Value {
-        &self.root
+    pub(super) fn root(&self) -> Place<'_> {
+        Place::Object { over: &self.set, base: Some(&self.root) }
     }
 
     pub(super) const fn now_ms(&self) -> i64 {
@@ -128,7 +100,7 @@ impl Scope {
 /// A scope holds secrets, so its names are shown and its values are not.
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&String> = self.root.as_object().into_iter().flat_map(Map::keys).collect();
+        let names: Vec<&str> = self.root().members().map(|(name, _)| name).collect();
         f.debug_struct("Scope").field("names", &names).finish_non_exhaustive()
     }
 }
@@ -139,40 +111,36 @@ mod tests {
     use serde_json::json;
 
     fn scope(context: &Value) -> Scope {
-        Scope::of_context(context.as_object().unwrap(), 0, 1)
+        Scope::of_context(context.as_object().cloned().unwrap(), 0, 1)
+    }
+
+    fn seen(scope: &Scope, path: &[&str]) -> Option<Value> {
+        let found = path.iter().try_fold(scope.root(), |place, name| place.member(name));
+        found.map(|place| place.value().into_owned())
     }
 
     #[test]
     fn the_context_is_at_the_root_and_under_its_two_names() {
         let scope = scope(&json!({ "api_key": "k" }));
-        assert_eq!(scope.get("api_key"), Some(&json!("k")));
-        assert_eq!(scope.root()["context"]["api_key"], "k");
-        assert_eq!(scope.root()["credentials"]["api_key"], "k");
+        for path in [&["api_key"][..], &["context", "api_key"], &["credentials", "api_key"]] {
+            assert_eq!(seen(&scope, path), Some(json!("k")), "{path:?}");
+        }
+        let all = json!({ "api_key": "k", "context": { "api_key": "k" }, "credentials": { "api_key": "k" } });
+        assert_eq!(seen(&scope, &[]), Some(all));
     }
 
     #[test]
     fn a_reserved_name_wins_over_a_context_key_which_shows_through_when_it_is_unset() {
         let mut scope = scope(&json!({ "status": "from the context", "context": "odd" }));
-        assert_eq!(scope.get("status"), Some(&json!("from the context")));
+        assert_eq!(seen(&scope, &["status"]), Some(json!("from the context")));
         scope.set("status", json!(404));
-        assert_eq!(scope.get("status"), Some(&json!(404)));
-        assert_eq!(scope.root()["context"]["status"], "from the context");
-        assert_eq!(scope.root()["context"]["context"], "odd");
+        assert_eq!(seen(&scope, &["status"]), Some(json!(404)));
+        assert_eq!(seen(&scope, &["context", "status"]), Some(json!("from the context")));
+        assert_eq!(seen(&scope, &["context", "context"]), Some(json!("odd")));
+        let whole = seen(&scope, &[]).unwrap();
+        assert_eq!((&whole["status"], whole.as_object().unwrap().len()), (&json!(404), 3));
         scope.unset("status");
-        assert_eq!(scope.get("status"), Some(&json!("from the context")));
-    }
-
-    #[test]
-    fn a_new_context_drops_old_keys_and_leaves_what_was_set() {
-        let mut scope = scope(&json!({ "old": 1, "id": "a" }));
-        scope.set("previous", json!([1]));
-        scope.set("id", json!("b"));
-        scope.set_context(json!({ "new": 2, "previous": "x", "id": "c" }).as_object().unwrap());
-        assert_eq!(scope.get("old"), None);
-        assert_eq!(scope.get("new"), Some(&json!(2)));
-        assert_eq!(scope.get("previous"), Some(&json!([1])));
-        assert_eq!(scope.get("id"), Some(&json!("b")));
-        assert_eq!(scope.root()["context"]["previous"], "x");
+        assert_eq!(seen(&scope, &["status"]), Some(json!("from the context")));
     }
 
     #[test]

@@ -46,9 +46,23 @@ pub enum LinesError {
 ///
 /// # Errors
 /// When the input cannot be read to its end, or a line cannot be stored at all.
-pub async fn receive_lines<R>(intake: &Intake, input: R, mut done: impl FnMut(LineOutcome)) -> Result<u64, LinesError>
+pub async fn receive_lines<R>(intake: &Intake, input: R, done: impl FnMut(LineOutcome)) -> Result<u64, LinesError>
 where
     R: AsyncBufRead + Unpin,
+{
+    each_line(input, |line, bytes| receive_one(intake, line, bytes), done).await
+}
+
+/// Has `handle` do something with every line, many at once, and tells `done` of each in the order of the lines. Answers
+/// how many there were.
+pub(super) async fn each_line<R, T, F>(
+    input: R,
+    handle: impl Fn(u64, Vec<u8>) -> F,
+    mut done: impl FnMut(T),
+) -> Result<u64, LinesError>
+where
+    R: AsyncBufRead + Unpin,
+    F: Future<Output = Result<T, LinesError>>,
 {
     let mut lines = Lines::new(input);
     let mut under_way = FuturesOrdered::new();
@@ -79,7 +93,7 @@ where
                     Ok(Some(bytes)) => {
                         number += 1;
                         if !bytes.iter().all(u8::is_ascii_whitespace) {
-                            under_way.push_back(receive_one(intake, number, bytes));
+                            under_way.push_back(handle(number, bytes));
                         }
                     }
                 }
@@ -95,9 +109,9 @@ where
 async fn receive_one(intake: &Intake, line: u64, bytes: Vec<u8>) -> Result<LineOutcome, LinesError> {
     let mut pauses = Reconnect::default();
     let mut told = false;
+    let delivery = Delivery { bytes, ..Delivery::default() };
     loop {
-        let delivery = Delivery { bytes: bytes.clone(), ..Delivery::default() };
-        match intake.receive(Channel::File, delivery).await {
+        match intake.receive(Channel::File, &delivery).await {
             Ok(disposition) => return Ok(LineOutcome { line, disposition }),
             Err(ImportError::Store(StoreError::Unavailable(why))) => {
                 if !told {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::json::unsafe_number_in;
+use super::traceparent::traceparent;
 use super::{FieldFailure, Refusal};
 use crate::accounts::ImportRequest;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
@@ -19,6 +20,8 @@ pub struct Envelope {
     pub correlation_id: Option<String>,
     /// When the producer made it, milliseconds since the epoch.
     pub timestamp_ms: Option<i64>,
+    /// The producer's trace context, valid.
+    pub traceparent: Option<String>,
     /// The request's body.
     pub body: Value,
 }
@@ -34,6 +37,14 @@ impl std::fmt::Debug for Envelope {
     }
 }
 
+impl Envelope {
+    /// A body that comes alone.
+    #[must_use]
+    pub const fn bare(body: Value) -> Self {
+        Self { message_id: None, correlation_id: None, timestamp_ms: None, traceparent: None, body }
+    }
+}
+
 /// The longest message or correlation id, in characters.
 const MAX_ID: usize = 255;
 
@@ -44,7 +55,7 @@ const MAX_ID: usize = 255;
 pub fn read_line(line: Value) -> Result<Envelope, Refusal> {
     let mut fields = match line {
         Value::Object(fields) if fields.contains_key("body") => fields,
-        body => return Ok(Envelope { message_id: None, correlation_id: None, timestamp_ms: None, body }),
+        body => return Ok(Envelope::bare(body)),
     };
     let body = fields.remove("body").unwrap_or(Value::Null);
     let mut failures = Vec::new();
@@ -60,9 +71,10 @@ pub fn read_line(line: Value) -> Result<Envelope, Refusal> {
             read
         }
     };
+    let traceparent = take_traceparent(&mut fields, &mut failures);
     failures.extend(fields.keys().map(|key| failure(&pointer_to(key), "is not a field of an envelope line")));
     if failures.is_empty() {
-        Ok(Envelope { message_id, correlation_id, timestamp_ms, body })
+        Ok(Envelope { message_id, correlation_id, timestamp_ms, traceparent, body })
     } else {
         Err(Refusal::fields(failures))
     }
@@ -93,6 +105,18 @@ fn take_id(fields: &mut Map<String, Value>, name: &str, failures: &mut Vec<Field
     }
 }
 
+/// One that is not valid is passed over: nobody's account depends on a trace.
+fn take_traceparent(fields: &mut Map<String, Value>, failures: &mut Vec<FieldFailure>) -> Option<String> {
+    match fields.remove("traceparent") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => traceparent(&text),
+        Some(_) => {
+            failures.push(failure("/traceparent", "has to be text"));
+            None
+        }
+    }
+}
+
 /// Judges a message or correlation id.
 ///
 /// # Errors
@@ -107,11 +131,11 @@ pub fn check_id(id: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Reads the body of an import request.
+/// Reads the body of an import request, which without a region is one for `region`.
 ///
 /// # Errors
 /// A [`Refusal`] that names every field at fault.
-pub fn read_body(body: Value) -> Result<ImportRequest, Refusal> {
+pub fn read_body(body: Value, region: Region) -> Result<ImportRequest, Refusal> {
     let Value::Object(mut fields) = body else {
         return Err(Refusal::new(IntakeCode::Malformed, "the body has to be a JSON object"));
     };
@@ -120,7 +144,7 @@ pub fn read_body(body: Value) -> Result<ImportRequest, Refusal> {
     let tenant_id = reader.tenant_id()?;
     let install = reader.install();
     let authentication_method = reader.word::<AuthenticationMethod>("authentication_method", None);
-    let region = reader.word("region", Some(Region::Wnam));
+    let region = reader.word("region", Some(region));
     let is_sandbox = reader.flag("is_sandbox");
     let context = reader.context();
     let mut failures = reader.failures;
@@ -266,16 +290,16 @@ mod tests {
     }
 
     fn refused(body: Value) -> (IntakeCode, String) {
-        let refusal = read_body(body).unwrap_err();
+        let refusal = read_body(body, Region::Wnam).unwrap_err();
         (refusal.code, refusal.pointer().unwrap_or_default().to_owned())
     }
 
     #[test]
     fn a_complete_body_is_read_and_defaults_fill_in() {
-        let request = read_body(body()).unwrap();
+        let request = read_body(body(), Region::Wnam).unwrap();
         assert_eq!((request.tenant_id.as_str(), request.region, request.is_sandbox), ("acme-1", Region::Eu, false));
-        assert_eq!(read_body(without("region")).unwrap().region, Region::Wnam);
-        assert!(read_body(with("is_sandbox", json!(true))).unwrap().is_sandbox);
+        assert_eq!(read_body(without("region"), Region::Apac).unwrap().region, Region::Apac);
+        assert!(read_body(with("is_sandbox", json!(true)), Region::Wnam).unwrap().is_sandbox);
     }
 
     #[test]
@@ -307,6 +331,7 @@ mod tests {
                     Value::Object(body)
                 })
                 .unwrap(),
+            Region::Wnam,
         )
         .unwrap_err();
         assert_eq!(both.failures.len(), 2, "all faults are told at once: {both}");
@@ -336,6 +361,15 @@ mod tests {
         assert_eq!(envelope.message_id.as_deref(), Some("m-1"));
         assert_eq!(envelope.timestamp_ms, Some(1_795_514_400_000));
         assert_eq!(read_line(json!({"timestamp": 12, "body": {}})).unwrap().timestamp_ms, Some(12_000));
+    }
+
+    #[test]
+    fn an_envelope_may_continue_a_trace() {
+        let line = |trace: Value| read_line(json!({ "traceparent": trace, "body": {} }));
+        let valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(line(json!(valid)).unwrap().traceparent.as_deref(), Some(valid));
+        assert_eq!(line(json!("no trace")).unwrap().traceparent, None);
+        assert_eq!(line(json!(7)).unwrap_err().pointer(), Some("/traceparent"));
     }
 
     #[test]

@@ -4,14 +4,27 @@
 //! the quarantine (but for HTTP, where the caller has the answer in hand) and told with a code and a place; a value
 //! from the body is never repeated in a message.
 
+mod amqp;
 pub mod json;
 mod lines;
 pub mod message;
+mod problem;
+mod properties;
+mod publish;
 mod receive;
+mod replies;
+mod settle;
+mod traceparent;
 
+pub use amqp::{DeadLetters, Imports};
 pub use lines::{LineOutcome, LinesError, receive_lines};
 pub use message::{Envelope, read_body, read_line};
+pub use problem::{PROBLEM_JSON, ProblemDocument};
+pub use properties::{Beside, IMPORT_TYPE, TRACEPARENT};
+pub use publish::{Address, SentLine, publish_envelope, publish_lines};
 pub use receive::{Delivery, Disposition, Intake};
+pub use replies::{Replies, Reply, publish_replies};
+pub use traceparent::traceparent;
 
 pub use crate::credentials::FieldFailure;
 use crate::lifecycle::IntakeCode;

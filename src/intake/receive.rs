@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::{Envelope, read_body, read_line};
+use super::properties::Beside;
 use super::{Refusal, json};
 use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
 use crate::credentials::{fields, secrets::SecretPaths, token};
@@ -17,6 +17,8 @@ use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
+/// The longest name of a queue that is kept in clear, in characters: what a dead letter says about it may be forged.
+const LONGEST_QUEUE: usize = 255;
 /// How far a message's own timestamp may lie back, in milliseconds: a day.
 const OLDEST_TIMESTAMP_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -29,6 +31,14 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// What the producer wants to see again, where the channel carries it beside the body.
     pub correlation_id: Option<String>,
+    /// When the producer made it, milliseconds since the epoch, where the channel carries it beside the body.
+    pub timestamp_ms: Option<i64>,
+    /// The producer's trace context, valid, where the channel carries it beside the body.
+    pub traceparent: Option<String>,
+    /// The region that a body without one is for: that of the queue it came by.
+    pub region: Option<Region>,
+    /// What came beside the body and is kept with it when it is refused.
+    pub beside: Option<Beside>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -38,7 +48,7 @@ impl std::fmt::Debug for Delivery {
             .field("bytes", &self.bytes.len())
             .field("message_id", &self.message_id)
             .field("correlation_id", &self.correlation_id)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,18 +88,81 @@ impl Intake {
     ///
     /// # Errors
     /// When the database does not answer in time or the secrets cannot be sealed. Repeating is safe.
-    pub async fn receive(&self, channel: Channel, delivery: Delivery) -> Result<Disposition, ImportError> {
-        let disposition = match self.read(channel, &delivery) {
-            Ok(read) => self.accept(read).await?,
-            Err(refusal) => Disposition::Refused(refusal),
+    pub async fn receive(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
+        let disposition = self.submit(channel, delivery).await?;
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Refuses a delivery whatever its body says.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn refuse(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        self.end(channel, delivery, Disposition::Refused(refusal)).await
+    }
+
+    /// Refuses a delivery that came back from somewhere else, unless it was accepted before that: then nothing is to be
+    /// repaired.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn bury(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        refusal: Refusal,
+    ) -> Result<Disposition, ImportError> {
+        let disposition = match self.known(channel, delivery).await? {
+            Some(account) => Disposition::Duplicate(account),
+            None => Disposition::Refused(refusal),
         };
+        self.end(channel, delivery, disposition).await
+    }
+
+    /// Keeps what was refused, and counts.
+    async fn end(
+        &self,
+        channel: Channel,
+        delivery: &Delivery,
+        disposition: Disposition,
+    ) -> Result<Disposition, ImportError> {
         if let Disposition::Refused(refusal) = &disposition
             && channel != Channel::Http
         {
-            self.quarantine(channel, &delivery, refusal).await?;
+            self.quarantine(channel, delivery, refusal).await?;
         }
         self.accounts.metrics.count_intake(channel.as_str(), counted(channel, &disposition));
         Ok(disposition)
+    }
+
+    /// The same, but a refusal is only answered.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn submit(&self, channel: Channel, delivery: &Delivery) -> Result<Disposition, ImportError> {
+        match self.read(channel, delivery) {
+            Ok(read) => self.accept(read).await,
+            Err(refusal) => Ok(Disposition::Refused(refusal)),
+        }
+    }
+
+    /// The account that this very message made before.
+    async fn known(&self, channel: Channel, delivery: &Delivery) -> Result<Option<Uuid>, ImportError> {
+        let Ok(read) = self.read(channel, delivery) else { return Ok(None) };
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else { return Ok(None) };
+        let Some(id) = &read.message.id else { return Ok(None) };
+        self.made_by(install.environment_id, id, read.message.fingerprint).await
+    }
+
+    /// The account that a message made before, unless its body was another one.
+    async fn made_by(&self, environment: Uuid, id: &str, fingerprint: [u8; 32]) -> Result<Option<Uuid>, ImportError> {
+        let found = self.accounts.store.message(environment, id).await?;
+        Ok(found.filter(|(_, known)| *known == fingerprint).map(|(account, _)| account))
     }
 
     fn read(&self, channel: Channel, delivery: &Delivery) -> Result<Read, Refusal> {
@@ -97,43 +170,76 @@ impl Intake {
         let envelope = if channel == Channel::File {
             read_line(value)?
         } else {
-            let (message_id, correlation_id) = (delivery.message_id.clone(), delivery.correlation_id.clone());
-            Envelope { message_id, correlation_id, timestamp_ms: None, body: value }
+            Envelope {
+                message_id: delivery.message_id.clone(),
+                correlation_id: delivery.correlation_id.clone(),
+                timestamp_ms: delivery.timestamp_ms,
+                traceparent: delivery.traceparent.clone(),
+                body: value,
+            }
         };
         let fingerprint = self.fingerprint.of(&envelope.body);
         // Without an id a body is its own id, but for HTTP, where no key means that every request is meant.
         let id = envelope.message_id.or_else(|| (channel != Channel::Http).then(|| hex(&fingerprint)));
-        let request = read_body(envelope.body)?;
+        let request = read_body(envelope.body, delivery.region.unwrap_or(Region::Wnam))?;
         if !self.regions.contains(&request.region) {
             let message = format!("this process does not serve region `{}`", request.region);
             return Err(Refusal::field(IntakeCode::WrongRegion, "/region", message));
         }
-        let message = Message { channel, id, fingerprint, correlation_id: envelope.correlation_id };
+        let (correlation_id, traceparent) = (envelope.correlation_id, envelope.traceparent);
+        let message = Message { channel, id, fingerprint, correlation_id, traceparent };
         Ok(Read { request, message, timestamp_ms: envelope.timestamp_ms })
     }
 
     async fn accept(&self, read: Read) -> Result<Disposition, ImportError> {
         let Some(install) = self.accounts.catalog.install(read.request.install).await? else {
-            let message = "no install has this id";
-            return Ok(refuse(IntakeCode::UnknownInstall, "/environment_integration_id", message));
+            return Ok(Disposition::Refused(unknown_install()));
         };
         let (id, fingerprint) = (read.message.id.clone(), read.message.fingerprint);
         let disposition = self.accept_for(&install, read).await?;
         // What came before is a duplicate, whatever has become of its install since.
         if let (Disposition::Refused(_), Some(id)) = (&disposition, id)
-            && let Some((account, known)) = self.accounts.store.message(install.environment_id, &id).await?
-            && known == fingerprint
+            && let Some(account) = self.made_by(install.environment_id, &id, fingerprint).await?
         {
             return Ok(Disposition::Duplicate(account));
         }
         Ok(disposition)
     }
 
+    /// Whether a delivery would be accepted, as far as that can be told without making anything: the region it is for.
+    ///
+    /// # Errors
+    /// As [`Intake::receive`].
+    pub async fn check(&self, channel: Channel, delivery: &Delivery) -> Result<Result<Region, Refusal>, ImportError> {
+        let mut read = match self.read(channel, delivery) {
+            Ok(read) => read,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some(install) = self.accounts.catalog.install(read.request.install).await? else {
+            return Ok(Err(unknown_install()));
+        };
+        let judged = self.judge(&install, &mut read.request, read.timestamp_ms).await?;
+        Ok(judged.map(|_| read.request.region))
+    }
+
     async fn accept_for(&self, install: &InstallEntry, read: Read) -> Result<Disposition, ImportError> {
         let Read { mut request, message, timestamp_ms } = read;
+        match self.judge(install, &mut request, timestamp_ms).await? {
+            Ok(paths) => self.import(request, install, &paths, message).await,
+            Err(refusal) => Ok(Disposition::Refused(refusal)),
+        }
+    }
+
+    /// Judges and completes a request by its install.
+    async fn judge(
+        &self,
+        install: &InstallEntry,
+        request: &mut ImportRequest,
+        timestamp_ms: Option<i64>,
+    ) -> Result<Result<SecretPaths, Refusal>, ImportError> {
+        let refuse = |message| Refusal::field(IntakeCode::DisabledInstall, "/environment_integration_id", message);
         if !install.is_enabled {
-            let message = "this install is not enabled";
-            return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+            return Ok(Err(refuse("this install is not enabled")));
         }
         let plan = match self.accounts.catalog.plan(install.effective).await {
             Ok(plan) => plan,
@@ -142,14 +248,10 @@ impl Intake {
                 // Nobody can be imported until the operator has mended it; the request is kept until then.
                 tracing::error!(install = %install.id, %error, "imports are refused: an install's definition cannot be used");
                 let message = "this install's definition cannot be run by this worker; its operator has to mend it";
-                return Ok(refuse(IntakeCode::DisabledInstall, "/environment_integration_id", message));
+                return Ok(Err(refuse(message)));
             }
         };
-        let paths = match self.check_context(&mut request, &plan, timestamp_ms) {
-            Ok(paths) => paths,
-            Err(refusal) => return Ok(Disposition::Refused(refusal)),
-        };
-        self.import(request, install, &paths, message).await
+        Ok(self.check_context(request, &plan, timestamp_ms))
     }
 
     /// Checks and completes the context by the install's definition.
@@ -197,19 +299,26 @@ impl Intake {
     async fn quarantine(&self, channel: Channel, delivery: &Delivery, refusal: &Refusal) -> Result<(), ImportError> {
         let id = self.accounts.clock.new_id();
         let fingerprint = self.fingerprint.of_bytes(&delivery.bytes);
-        let message_id = Self::message_id_of(channel, delivery).unwrap_or_else(|| hex(&fingerprint));
+        let (message_id, correlation_id) = Self::ids_of(channel, delivery);
         let kept = if refusal.code == IntakeCode::TooLarge {
             &delivery.bytes[..delivery.bytes.len().min(KEPT_OF_TOO_LARGE)]
         } else {
             &delivery.bytes[..]
         };
+        let queue = delivery.beside.as_ref().map(|beside| beside.queue.chars().take(LONGEST_QUEUE).collect());
+        let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
+        let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
             id,
             channel,
-            message_id,
+            message_id: message_id.unwrap_or_else(|| hex(&fingerprint)),
             fingerprint,
             reason: refusal.code.as_str().to_owned(),
             detail: refusal.message.clone(),
+            pointer: refusal.pointer().map(str::to_owned),
+            correlation_id,
+            queue,
+            properties: beside.transpose()?,
             body: self.accounts.vault.seal_refused(id, kept)?,
             body_bytes: delivery.bytes.len() as i64,
             at_ms: self.accounts.clock.now_ms(),
@@ -218,13 +327,13 @@ impl Intake {
         Ok(())
     }
 
-    /// The message id of a refused delivery, as far as it can be read.
-    fn message_id_of(channel: Channel, delivery: &Delivery) -> Option<String> {
+    /// Message and correlation id of a refused delivery, as far as they can be read.
+    fn ids_of(channel: Channel, delivery: &Delivery) -> (Option<String>, Option<String>) {
         if channel != Channel::File {
-            return delivery.message_id.clone();
+            return (delivery.message_id.clone(), delivery.correlation_id.clone());
         }
-        let value: Value = json::parse(&delivery.bytes).ok()?;
-        read_line(value).ok()?.message_id
+        let envelope = json::parse(&delivery.bytes).and_then(read_line).ok();
+        envelope.map_or((None, None), |envelope| (envelope.message_id, envelope.correlation_id))
     }
 }
 
@@ -236,8 +345,8 @@ const fn mints(method: AuthenticationMethod) -> bool {
     }
 }
 
-fn refuse(code: IntakeCode, pointer: &str, message: &str) -> Disposition {
-    Disposition::Refused(Refusal::field(code, pointer, message))
+fn unknown_install() -> Refusal {
+    Refusal::field(IntakeCode::UnknownInstall, "/environment_integration_id", "no install has this id")
 }
 
 const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Disposition {

@@ -62,6 +62,8 @@ codes! {
         WrongRegion = "wrong_region", Operator, false, "The request came to a worker that does not serve its region.";
         UnsupportedVersion = "unsupported_version", Operator, true, "The message says it is of a newer version than this worker understands.";
         DeliveryLimitExceeded = "delivery_limit_exceeded", Operator, true, "The broker gave up delivering the message and dead-lettered it.";
+        NotStorable = "not_storable", Operator, false, "The database refuses what the message would write; the worker's log says why.";
+        Unroutable = "unroutable", Operator, true, "The broker has no queue for the message, so nothing took it.";
     }
 }
 

@@ -1,24 +1,34 @@
 //! Events as lines of JSON, on standard output or appended to a file.
 //!
-//! Several processes may append to one file: each batch is one write of whole lines to a file opened for appending. A
-//! file is synced before its events count as published.
+//! Events that come while a write is under way go together in the next one. Several processes may append to one file:
+//! each write is of whole lines, to a file opened for appending, and is synced before its events count as published.
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
 
-use super::{EventSink, SinkError};
+use super::{EventSink, Sent, SinkError};
 use crate::store::Unpublished;
 
 /// One CloudEvents envelope a line.
 #[derive(Debug)]
 pub struct NdjsonSink {
     target: Target,
+    waiting: Mutex<Vec<Line>>,
     /// Held by a write to its very end, so that a stuck one is followed by no other.
-    turn: Arc<Mutex<()>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// More than a relay has on its way.
+const MANY: usize = 4096;
+
+#[derive(Debug)]
+struct Line {
+    envelope: String,
+    answer: oneshot::Sender<Result<(), SinkError>>,
 }
 
 #[derive(Debug)]
@@ -31,7 +41,7 @@ impl NdjsonSink {
     /// Lines on standard output.
     #[must_use]
     pub fn stdout() -> Self {
-        Self { target: Target::Stdout, turn: Arc::default() }
+        Self::to(Target::Stdout)
     }
 
     /// Lines appended to `path`, which is made if it is not there.
@@ -40,7 +50,11 @@ impl NdjsonSink {
     /// When the file cannot be opened for appending.
     pub fn file(path: &Path) -> std::io::Result<Self> {
         let file = std::fs::OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        Ok(Self { target: Target::File(Arc::new(file)), turn: Arc::default() })
+        Ok(Self::to(Target::File(Arc::new(file))))
+    }
+
+    fn to(target: Target) -> Self {
+        Self { target, waiting: Mutex::default(), turn: Arc::default() }
     }
 }
 
@@ -56,28 +70,74 @@ fn end_torn_line(file: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }
 
-#[async_trait]
-impl EventSink for NdjsonSink {
-    async fn publish(&self, events: &[Unpublished]) -> Result<(), SinkError> {
-        let mut lines = Vec::with_capacity(events.iter().map(|event| event.envelope.len() + 1).sum());
-        for event in events {
-            lines.extend_from_slice(event.envelope.as_bytes());
-            lines.push(b'\n');
+impl NdjsonSink {
+    /// Adds a line to those that wait; answers where to hear of it.
+    fn add(&self, event: &Unpublished) -> oneshot::Receiver<Result<(), SinkError>> {
+        let (answer, outcome) = oneshot::channel();
+        let mut waiting = self.waiting();
+        // What nobody waits for any more is not written. A stuck write must not let it pile up.
+        if waiting.len() >= MANY {
+            waiting.retain(|line| !line.answer.is_closed());
+        }
+        waiting.push(Line { envelope: event.envelope.clone(), answer });
+        outcome
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes all lines that wait, together. A write that has begun goes on to its end, whoever stops waiting for it.
+    async fn write_waiting(&self) -> Result<(), SinkError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let lines: Vec<Line> =
+            std::mem::take(&mut *self.waiting()).into_iter().filter(|line| !line.answer.is_closed()).collect();
+        if lines.is_empty() {
+            return Ok(());
         }
         let target = match &self.target {
             Target::Stdout => None,
             Target::File(file) => Some(Arc::clone(file)),
         };
-        let turn = Arc::clone(&self.turn).lock_owned().await;
         let writing = move || {
-            let written = write(target.as_deref(), &lines);
+            let written = write(target.as_deref(), &bytes_of(&lines));
+            let outcome = written.map_err(|error| SinkError::Away(format!("events cannot be written: {error}")));
+            for line in lines {
+                let _ = line.answer.send(outcome.clone());
+            }
             drop(turn);
-            written
         };
         tokio::task::spawn_blocking(writing)
             .await
-            .map_err(|_| SinkError("the writing task was stopped".to_owned()))?
-            .map_err(|error| SinkError(format!("events cannot be written: {error}")))
+            .map_err(|_| SinkError::Away("the writing task was stopped".to_owned()))
+    }
+}
+
+fn bytes_of(lines: &[Line]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(lines.iter().map(|line| line.envelope.len() + 1).sum());
+    for line in lines {
+        bytes.extend_from_slice(line.envelope.as_bytes());
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+#[async_trait]
+impl EventSink for NdjsonSink {
+    /// Whoever gets the turn writes for all who came meanwhile: one write and one sync for many events.
+    async fn publish(&self, event: &Unpublished) -> Result<Sent, SinkError> {
+        let mut outcome = self.add(event);
+        tokio::select! {
+            biased;
+            // Another one wrote it.
+            told = &mut outcome => told,
+            written = self.write_waiting() => {
+                written?;
+                outcome.await
+            }
+        }
+        .unwrap_or_else(|_| Err(SinkError::Away("the writing task was stopped".to_owned())))
+        .map(|()| Sent::Confirmed)
     }
 }
 
@@ -128,7 +188,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("tidewaiter-ndjson-{}", std::process::id()));
         std::fs::write(&path, "{\"whole\":1}\n{\"to").unwrap();
         let sink = NdjsonSink::file(&path).unwrap();
-        sink.publish(&[event("{\"a\":1}"), event("{\"b\":2}")]).await.unwrap();
+        sink.publish(&event("{\"a\":1}")).await.unwrap();
+        sink.publish(&event("{\"b\":2}")).await.unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(text, "{\"whole\":1}\n{\"to\n{\"a\":1}\n{\"b\":2}\n");

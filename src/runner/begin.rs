@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::drive::{Begun, Driver, Stop};
 use super::{Runner, refresh};
-use crate::accounts::{Ended, Held, PlanError, Slot};
+use crate::accounts::{Ended, Held, Opened, PlanError, Slot};
 use crate::actions::{AccountFacts, Limits, Progress, Start, Stepper};
 use crate::credentials::{Redactor, grant, secrets, secrets::SecretPaths};
 use crate::definitions::Plan;
@@ -15,13 +15,7 @@ use crate::lifecycle::{Ending, Failure, ReasonCode};
 use crate::reconnect::Reconnect;
 use crate::store::Run;
 
-pub(super) async fn perform(
-    runner: &Runner,
-    held: Held,
-    context: Option<Map<String, Value>>,
-    begun: Begun,
-    slot: Slot,
-) -> Stop {
+pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>, begun: Begun, slot: Slot) -> Stop {
     let plan = match plan_of(runner, &held).await {
         Ok(plan) => plan,
         Err(PlanProblem::Stop(stop)) => return stop,
@@ -30,33 +24,42 @@ pub(super) async fn perform(
             return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
         }
     };
-    let account = &held.account;
-    let (environment, version) = (account.environment_id, held.credential.version);
-    let secret = match runner.accounts.vault.open_secrets(environment, account.id, version, &held.credential.sealed) {
-        Ok(secret) => secret,
-        Err(error) => {
-            tracing::error!(account.id = %account.id, %error, "the account's secrets do not open; its run waits for the key");
-            return Stop::Stuck;
-        }
+    let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
+    let Some(Opened { context, mut redactor }) = opened.or_else(|| open(runner, &held, &paths)) else {
+        return Stop::Stuck;
     };
     let progress = match open_progress(runner, &held) {
         Ok(progress) => progress,
         Err(stop) => return stop,
     };
-    let context = context.unwrap_or_else(|| secrets::merge(account.context.clone(), secret.clone()));
-    let definition_secrets = secrets_of(&plan, &held, &context);
-    let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
-    let redactor = Redactor::new(&secret, &definition_secrets, &paths);
-    // A token that a refresh replaces stays a secret wherever the run copied it to.
-    let paths = paths.with_values([definition_secrets, secrets::values(&secret)].concat());
-    let stepper = Stepper::new(start_of(runner, &held, &plan, context.clone(), progress));
+    let context = Arc::new(context);
+    for value in secrets_of(&plan, &held, &context) {
+        redactor.learn_value(&value);
+    }
+    let stepper = Stepper::new(start_of(runner, &held, &plan, Arc::clone(&context), progress));
     let quadratic = plan.is_quadratic();
     let driver = Driver { runner, held, plan, paths, redactor, begun, quadratic, context_before: context, _slot: slot };
     driver.drive(stepper).await
 }
 
+/// Opens what is sealed of the account.
+fn open(runner: &Runner, held: &Held, paths: &SecretPaths) -> Option<Opened> {
+    let (account, credential) = (&held.account, &held.credential);
+    let vault = &runner.accounts.vault;
+    match vault.open_secrets(account.environment_id, account.id, credential.version, &credential.sealed) {
+        Ok(secret) => {
+            let redactor = Redactor::new(&secret, &[], paths);
+            Some(Opened { context: secrets::merge(account.context.clone(), secret), redactor })
+        }
+        Err(error) => {
+            tracing::error!(account.id = %account.id, %error, "the account's secrets do not open; its run waits for the key");
+            None
+        }
+    }
+}
+
 /// The definition's own secrets: its secret environment variables and the OAuth client's.
-fn secrets_of(plan: &Plan, held: &Held, context: &Map<String, Value>) -> Vec<String> {
+fn secrets_of(plan: &Plan, held: &Held, context: &Arc<Map<String, Value>>) -> Vec<String> {
     let mut values = secrets::values(&plan.secret_environment_variables);
     if let Some(refresh) = plan.credential(held.account.authentication_method).and_then(|plan| plan.refresh.as_ref()) {
         values.extend(refresh.secrets(&refresh::scope_of(plan, context, 0, 0)));
@@ -68,7 +71,7 @@ fn start_of(
     runner: &Runner,
     held: &Held,
     plan: &Arc<Plan>,
-    context: Map<String, Value>,
+    context: Arc<Map<String, Value>>,
     progress: Option<Progress>,
 ) -> Start {
     let account = &held.account;
@@ -166,11 +169,12 @@ async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, fa
     let ended = Ended {
         ending,
         reason: Some(failure.into_reason(Some(phase), None)),
-        context_before: Map::new(),
-        context_after: Map::new(),
+        writes: Map::new(),
         trace: "[]".to_owned(),
     };
-    match runner.accounts.advance(&mut held, &ended, &SecretPaths::of(None)).await {
+    let paths = SecretPaths::of(None);
+    let mut redactor = Redactor::new(&Map::new(), &[], &paths);
+    match runner.accounts.advance(&mut held, &ended, &paths, &mut redactor).await {
         Ok(_) => Stop::Over,
         Err(error) => error.into(),
     }

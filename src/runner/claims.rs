@@ -36,7 +36,9 @@ pub(super) async fn start_accepted(runner: Runner, mut started: mpsc::UnboundedR
 }
 
 fn perform(runner: &Runner, started: Started) {
-    let (slots, performed) = (runner.accounts.metrics.slots_used.clone(), drive::run(runner.clone(), started));
+    // A run is 20 KiB of future, which every wrapper of a task would move.
+    let performed = Box::pin(drive::run(runner.clone(), started));
+    let slots = runner.accounts.metrics.slots_used.clone();
     runner.tasks.spawn_job("run", async move {
         slots.inc();
         performed.await;
@@ -76,7 +78,7 @@ pub(super) async fn run(runner: Runner, mut registered: watch::Receiver<bool>) {
                 runner.lane.set_backlog(got == asked);
                 for (claimed, mut slot) in claims.runs.into_iter().zip(slots.drain(..)) {
                     slot.hold(claimed.run.id);
-                    perform(&runner, Started { claimed, context: None, slot });
+                    perform(&runner, Started { claimed, opened: None, slot });
                 }
                 drop(slots);
                 if got < asked {

@@ -46,13 +46,14 @@ impl From<AdvanceError> for Stop {
 
 /// Performs a run to its end, its wait or its return. The slot is free afterwards.
 pub(super) async fn run(runner: Runner, started: Started) {
-    let Started { claimed, context, slot } = started;
+    let Started { claimed, opened, slot } = started;
     let held = Held { run: claimed.run, account: claimed.account, credential: claimed.credential };
     let (run, fence, account) = (held.run.id, held.run.fence, held.account.id);
     // What ends the run when nothing else can be done with it.
     let bare = Run {
         progress: None,
         correlation_id: held.run.correlation_id.clone(),
+        traceparent: held.run.traceparent.clone(),
         id: run,
         account,
         fence,
@@ -61,7 +62,7 @@ pub(super) async fn run(runner: Runner, started: Started) {
         definition: held.run.definition,
     };
     let begun = Begun { elapsed: Duration::from_millis(claimed.elapsed_ms.max(0) as u64), at: Instant::now() };
-    let driven = AssertUnwindSafe(perform(&runner, held, context, begun, slot)).catch_unwind().await;
+    let driven = AssertUnwindSafe(perform(&runner, held, opened, begun, slot)).catch_unwind().await;
     let give_back = match driven {
         Ok(Stop::Over | Stop::GiveBack) => false,
         Ok(Stop::Stuck) => true,
@@ -104,12 +105,13 @@ pub(super) struct Driver<'a> {
     pub(super) held: Held,
     pub(super) plan: Arc<Plan>,
     pub(super) paths: SecretPaths,
+    /// Knows every secret of the run: a token that a refresh replaced stays one wherever the run copied it to.
     pub(super) redactor: Redactor,
     pub(super) begun: Begun,
     /// Whether the plan has expressions that may take long.
     pub(super) quadratic: bool,
     /// The context as the run found it.
-    pub(super) context_before: Map<String, Value>,
+    pub(super) context_before: Arc<Map<String, Value>>,
     /// Held to the end.
     pub(super) _slot: Slot,
 }
@@ -201,7 +203,7 @@ impl Driver<'_> {
 
     fn sealed_progress(&self, stepper: &Stepper) -> Result<crate::seal::Sealed, Stop> {
         let environment = self.held.account.environment_id;
-        let progress = stepper.progress().with_trace(|trace| self.redactor.value(trace));
+        let progress = stepper.progress().with_trace(|trace| self.redactor.value(&trace));
         let sealed = self.runner.accounts.vault.seal_progress(environment, self.held.run.id, &progress);
         sealed.map_err(|error| {
             tracing::error!(run.id = %self.held.run.id, %error, "a run's progress could not be sealed");

@@ -1,6 +1,8 @@
 //! How a run's end is told: the reason and the trace without secrets, the ending to `accounts`.
 
-use serde_json::Value;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use super::begin::too_late;
 use super::drive::{Driver, Stop};
@@ -16,24 +18,6 @@ impl Driver<'_> {
     /// A provider's words as people may see them.
     fn excerpt(&self, text: &str) -> String {
         self.redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES)
-    }
-
-    /// The trace as people may see it.
-    fn told(&self, mut trace: Value) -> Value {
-        for entry in trace.as_array_mut().into_iter().flatten() {
-            if let Some(Value::String(error)) = entry.get_mut("error") {
-                *error = self.excerpt(error);
-            }
-        }
-        self.redactor.value(trace)
-    }
-
-    /// Counts the run's attempts by what came of them. Steps that were skipped are none.
-    fn count(&self, trace: &Value) {
-        for entry in trace.as_array().into_iter().flatten().filter(|entry| entry["status"] != "skipped") {
-            let class = entry["class"].as_str().and_then(|class| class.parse().ok());
-            self.runner.accounts.metrics.count_attempt(class);
-        }
     }
 
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
@@ -55,9 +39,10 @@ impl Driver<'_> {
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
-        if *stepper.context() != self.context_before {
+        let writes = writes(&self.context_before, stepper.context());
+        if !writes.is_empty() {
             // What the run itself wrote may be secret by its place.
-            let (_, secret) = secrets::split(stepper.context().clone(), &self.paths);
+            let (_, secret) = secrets::split(writes.clone(), &self.paths, &mut self.redactor);
             self.redactor.learn(&secret);
         }
         let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
@@ -67,18 +52,21 @@ impl Driver<'_> {
                 phase = reason.phase.map(Phase::as_str), step = reason.step, "the run failed: {}", reason.message
             );
         }
-        let trace = self.told(stepper.trace());
-        self.count(&trace);
-        let ended = Ended {
-            ending,
-            reason,
-            context_before: std::mem::take(&mut self.context_before),
-            context_after: stepper.context().clone(),
-            trace: trace.to_string(),
-        };
-        match self.runner.accounts.advance(&mut self.held, &ended, &self.paths).await {
+        stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
+        let trace = stepper.trace().told(&self.redactor, |error| self.excerpt(error));
+        let ended = Ended { ending, reason, writes, trace };
+        match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),
         }
     }
+}
+
+/// What the run wrote: the keys at the root that differ.
+fn writes(before: &Arc<Map<String, Value>>, after: &Arc<Map<String, Value>>) -> Map<String, Value> {
+    if Arc::ptr_eq(before, after) {
+        return Map::new();
+    }
+    let differ = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
+    differ.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

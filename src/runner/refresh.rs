@@ -5,6 +5,7 @@
 //! the earlier answer was lost: once that call cannot be alive any more, the old token is sent once more, and never a
 //! third time. Whether the account then has to be connected again is said with `refresh_outcome_unknown`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -31,8 +32,8 @@ enum Written {
 }
 
 /// Refreshes the token of the run's account and tells the stepper.
-pub(super) async fn perform(driver: &mut Driver<'_>, context: &Map<String, Value>) -> Result<Input, Stop> {
-    let plan = std::sync::Arc::clone(&driver.plan);
+pub(super) async fn perform(driver: &mut Driver<'_>, context: &Arc<Map<String, Value>>) -> Result<Input, Stop> {
+    let plan = Arc::clone(&driver.plan);
     let Some(credential) = plan.credential(driver.held.account.authentication_method) else {
         return Ok(not_refreshed(ReasonCode::DefinitionInvalid, "config: the definition has no such credential"));
     };
@@ -64,7 +65,7 @@ async fn attempt(
     driver: &mut Driver<'_>,
     credential: &CredentialPlan,
     refresh: &RefreshPlan,
-    context: &Map<String, Value>,
+    context: &Arc<Map<String, Value>>,
     mut repeated: bool,
 ) -> Result<Input, Stop> {
     loop {
@@ -108,11 +109,11 @@ fn intent_of(driver: &Driver<'_>, repeated: bool) -> RefreshIntent {
 
 /// The scope of the token request's templates: the context at the root and under its name, and the environment's
 /// variables.
-pub(super) fn scope_of(plan: &Plan, context: &Map<String, Value>, now_ms: i64, seed: u64) -> Scope {
-    let mut root = context.clone();
-    root.insert("context".to_owned(), Value::Object(context.clone()));
-    root.insert("environment_variables".to_owned(), Value::Object(plan.environment_variables.clone()));
-    Scope::new(root, now_ms, seed)
+pub(super) fn scope_of(plan: &Plan, context: &Arc<Map<String, Value>>, now_ms: i64, seed: u64) -> Scope {
+    let mut scope = Scope::new(Arc::clone(context), now_ms, seed);
+    scope.set("context", Arc::clone(context));
+    scope.set("environment_variables", Arc::clone(&plan.environment_variables));
+    scope
 }
 
 /// The new pair: stored before anything uses it, however long the database is away.
@@ -169,7 +170,7 @@ fn theirs(driver: &mut Driver<'_>, context: &Map<String, Value>) -> Result<Input
         Stop::Stuck
     })?;
     driver.redactor.learn(&secret);
-    let (clear, _) = secrets::split(context.clone(), &driver.paths);
+    let (clear, _) = secrets::split(context.clone(), &driver.paths, &mut driver.redactor);
     Ok(Input::Refreshed { context: secrets::merge(clear, secret) })
 }
 
@@ -184,7 +185,7 @@ async fn write(
     let expected_version = driver.held.credential.version;
     let mut change = CredentialChange { expected_version, sealed: None, expires_at_ms: None, refresh_intent };
     if let Some(context) = context {
-        let (_, secret) = secrets::split(context.clone(), &driver.paths);
+        let (_, secret) = secrets::split(context.clone(), &driver.paths, &mut driver.redactor);
         driver.redactor.learn(&secret);
         let environment = driver.held.account.environment_id;
         let sealed = accounts.vault.seal_secrets(environment, account, expected_version + 1, &secret);

@@ -81,8 +81,13 @@ fn write_canonical(value: &Value, out: &mut Vec<u8>) {
 /// Bytes as lower-case hexadecimal digits: how hashes and fingerprints are written.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect()
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' - 10 + value });
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
+    }
+    out
 }
 
 fn write_scalar(scalar: &impl serde::Serialize, out: &mut Vec<u8>) {

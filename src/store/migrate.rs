@@ -25,7 +25,11 @@ macro_rules! step {
 }
 
 /// Every step, in order.
-pub(super) const STEPS: &[Step] = &[step!(1, "initial", "0001_initial.sql")];
+pub(super) const STEPS: &[Step] = &[
+    step!(1, "initial", "0001_initial.sql"),
+    step!(2, "messages", "0002_messages.sql"),
+    step!(3, "operate", "0003_operate.sql"),
+];
 
 /// The schema that this version works with.
 pub(super) const LATEST: i64 = STEPS[STEPS.len() - 1].version;

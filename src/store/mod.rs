@@ -11,6 +11,7 @@ mod group;
 mod handed;
 mod migrate;
 mod model;
+mod operators;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
@@ -23,9 +24,10 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::lifecycle::Region;
+use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
 pub use model::*;
+pub use operators::*;
 pub use views::*;
 
 /// Why the store did not do something. Each variant is a different reaction.
@@ -74,9 +76,6 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Writes the worker's heartbeat (first call: registers it) and tells its place among the live workers.
     async fn heartbeat(&self, worker: Uuid, regions: &[Region]) -> Result<Standing, StoreError>;
 
-    /// The worker's place among those that are alive right now.
-    async fn standing(&self, worker: Uuid) -> Result<Standing, StoreError>;
-
     /// Requeues, with a higher fence, the runs of workers whose heartbeat is older than `dead_after`, and forgets those
     /// workers; also the worker's own runs that are not in `held` and were first claimed that long ago (a claim or an
     /// accept whose answer was lost claimed them). Answers how many runs there were.
@@ -85,14 +84,49 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Forgets the worker; runs it still holds are requeued with a higher fence.
     async fn retire(&self, worker: Uuid) -> Result<(), StoreError>;
 
-    /// The oldest unpublished event of each account in these shards, at most `limit`, older accounts first.
-    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError>;
-
-    /// Takes published events out of the outbox.
-    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError>;
+    /// What a relay has to say and to ask, in one round trip: takes published events out of the outbox, and answers the
+    /// worker's place among the live ones right now and what its shards hold next. Repeating it is harmless.
+    async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError>;
 
     /// Keeps a request that could not be accepted; the same one again only counts.
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError>;
+
+    /// Failed accounts in one error status, those that failed first first, after a place in that order.
+    async fn failed_accounts(&self, status: Status, after: FailedAt, limit: u32) -> Result<Vec<Candidate>, StoreError>;
+
+    /// These accounts as a replay has to know them, in any order; those that are not there are left out.
+    async fn candidates(&self, accounts: &[Uuid]) -> Result<Vec<Candidate>, StoreError>;
+
+    /// Keeps a replay with its accounts; false when its key is taken, and nothing is kept then.
+    async fn save_replay(&self, replay: NewReplay) -> Result<bool, StoreError>;
+
+    /// One replay.
+    async fn replay(&self, id: Uuid) -> Result<Option<Replay>, StoreError>;
+
+    /// The replay with this key.
+    async fn replay_of_key(&self, key: &str) -> Result<Option<Replay>, StoreError>;
+
+    /// Starts a planned replay under a key. The same again is answered alike; false when it was started under another
+    /// key, or another replay has this one.
+    async fn start_replay(&self, id: Uuid, key: &str) -> Result<bool, StoreError>;
+
+    /// A replay's accounts from a place on, with how far each got.
+    async fn replay_items(&self, id: Uuid, from_place: i64, limit: u32) -> Result<Vec<ReplayItem>, StoreError>;
+
+    /// Keeps why an account of a replay does not run again. One whose run is there is left as it is.
+    async fn refuse_replay_item(&self, id: Uuid, place: i64, code: &str) -> Result<(), StoreError>;
+
+    /// Keeps that all accounts of a replay were gone through.
+    async fn finish_replay(&self, id: Uuid) -> Result<(), StoreError>;
+
+    /// Quarantined requests by ascending id, without what is sealed.
+    async fn quarantined(&self, filter: &QuarantineFilter, limit: u32) -> Result<Vec<QuarantineRow>, StoreError>;
+
+    /// One quarantined request.
+    async fn quarantine_entry(&self, id: Uuid) -> Result<Option<QuarantineEntry>, StoreError>;
+
+    /// Settles a held request; false when it is not held (any more), and nothing changed.
+    async fn settle_quarantined(&self, id: Uuid, how: &Settlement, actor: &str) -> Result<bool, StoreError>;
 
     /// Applies definitions in one transaction; what is stored already is left as it is. Answers how many rows changed.
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError>;

@@ -112,7 +112,7 @@ words! {
         Http = "http",
         /// A line of a file.
         File = "file",
-        /// Made here: replays, schedules, refreshes.
+        /// Made here: replays, resubmissions, schedules, refreshes.
         Internal = "internal",
     }
 }
@@ -140,6 +140,8 @@ pub struct NewRun {
     pub channel: Channel,
     /// What the producer wants to see again in every event.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, valid.
+    pub traceparent: Option<String>,
     /// The worker that holds it from the start (fence 1), when it has a free slot.
     pub claimed_by: Option<Uuid>,
 }
@@ -319,6 +321,8 @@ pub struct Run {
     pub progress: Option<Sealed>,
     /// What the producer wants to see again.
     pub correlation_id: Option<String>,
+    /// The producer's W3C trace context, which every event of the run continues.
+    pub traceparent: Option<String>,
 }
 
 /// What one pass of claiming brought.
@@ -339,6 +343,36 @@ pub struct Standing {
     pub live: u32,
 }
 
+impl Standing {
+    /// Whether the account's events are this worker's to publish: every shard is exactly one live worker's.
+    #[must_use]
+    pub const fn relays(self, account: Uuid) -> bool {
+        super::shard_of(account) as u32 % self.live == self.rank
+    }
+}
+
+/// What a relay says and asks: see [`Store::relay_pass`](super::Store::relay_pass).
+#[derive(Debug, Clone, Copy)]
+pub struct RelayPass<'a> {
+    /// The worker.
+    pub worker: Uuid,
+    /// Events that leave the outbox: account and sequence.
+    pub published: &'a [(Uuid, i64)],
+    /// About how many accounts' events to answer with, from all of the worker's shards alike; 0 looks for none.
+    pub heads: u32,
+    /// Accounts whose events are not asked for.
+    pub except: &'a [Uuid],
+}
+
+/// What a relay is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relayed {
+    /// The worker's place; its shards are those whose number falls on its rank.
+    pub standing: Standing,
+    /// Of accounts in its shards, older accounts first, the oldest event that is left in the outbox.
+    pub heads: Vec<Unpublished>,
+}
+
 /// An event that waits to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpublished {
@@ -350,6 +384,15 @@ pub struct Unpublished {
     pub event_type: String,
     /// The envelope.
     pub envelope: String,
+}
+
+impl Unpublished {
+    /// A committed event of an account.
+    #[must_use]
+    pub fn of(account: Uuid, event: &Event) -> Self {
+        let Event { sequence, event_type, envelope, .. } = event.clone();
+        Self { account, sequence, event_type, envelope }
+    }
 }
 
 /// A request that could not be accepted.
@@ -367,10 +410,18 @@ pub struct Quarantined {
     pub reason: String,
     /// What is wrong and where, without values.
     pub detail: String,
+    /// The JSON pointer of the first field at fault, where one is.
+    pub pointer: Option<String>,
+    /// What the producer wants to see again, as far as it could be read.
+    pub correlation_id: Option<String>,
+    /// The queue that it was taken from.
+    pub queue: Option<String>,
     /// The sealed body, cut to 64 KiB when it is over 1 MiB.
     pub body: Sealed,
     /// The size of the whole body in bytes.
     pub body_bytes: i64,
+    /// What came beside the body, sealed: JSON text. A line of a file is its body.
+    pub properties: Option<Sealed>,
     /// When it came, by the worker's clock.
     pub at_ms: i64,
 }

@@ -79,7 +79,7 @@ pub(super) fn word<T: std::str::FromStr<Err = UnknownWord>>(row: &impl Columns, 
     must(row.text(column)?, column)?.parse().map_err(|source| RowError::Word { column, source })
 }
 
-fn json<T: DeserializeOwned>(row: &impl Columns, column: &'static str) -> Row<Option<T>> {
+pub(super) fn json<T: DeserializeOwned>(row: &impl Columns, column: &'static str) -> Row<Option<T>> {
     row.text(column)?
         .map(|text| serde_json::from_str(&text).map_err(|source| RowError::Json { column, source }))
         .transpose()
@@ -167,7 +167,7 @@ pub(super) fn credential(row: &impl Columns) -> Row<Credential> {
 macro_rules! run_columns {
     () => {
         "r.id AS run_id, r.account_id AS run_account, r.cause, r.from_phase, r.fence, \
-    r.definition, r.progress, r.correlation_id"
+    r.definition, r.progress, r.correlation_id, r.traceparent"
     };
 }
 pub(super) use run_columns;
@@ -182,13 +182,14 @@ pub(super) fn run(row: &impl Columns) -> Row<Run> {
         definition: hash(row, "definition")?,
         progress: row.bytes("progress")?.map(Sealed::from_bytes),
         correlation_id: row.text("correlation_id")?,
+        traceparent: row.text("traceparent")?,
     })
 }
 
 /// The columns of [`run_view`].
 macro_rules! run_view_columns {
     () => {
-        "id, cause, state, fence, outcome, trace, inserted_at, finished_at"
+        "id, cause, state, fence, outcome, trace, replay_of, correlation_id, inserted_at, finished_at"
     };
 }
 pub(super) use run_view_columns;
@@ -201,6 +202,8 @@ pub(super) fn run_view(row: &impl Columns) -> Row<RunView> {
         fence: must(row.int("fence")?, "fence")?,
         outcome: row.text("outcome")?,
         trace: row.text("trace")?,
+        replay_of: row.id("replay_of")?,
+        correlation_id: row.text("correlation_id")?,
         created_at_ms: must(row.int("inserted_at")?, "inserted_at")?,
         finished_at_ms: row.int("finished_at")?,
     })

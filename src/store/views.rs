@@ -45,6 +45,10 @@ pub struct RunView {
     pub outcome: Option<String>,
     /// The trace as JSON text.
     pub trace: Option<String>,
+    /// The run it repeats.
+    pub replay_of: Option<Uuid>,
+    /// What the producer wants to see again.
+    pub correlation_id: Option<String>,
     /// When it was made.
     pub created_at_ms: i64,
     /// When it ended.

@@ -38,6 +38,32 @@ pub enum Disposition {
     Refused(IntakeCode),
 }
 
+/// What became of a reply that a message asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyEnd {
+    /// A queue has it.
+    Sent,
+    /// No queue has the name.
+    Unroutable,
+    /// `reply_to` was one of our own queues.
+    OwnQueue,
+    /// It could not be published, or too many were waiting.
+    Dropped,
+}
+
+impl ReplyEnd {
+    const ALL: [Self; 4] = [Self::Sent, Self::Unroutable, Self::OwnQueue, Self::Dropped];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Unroutable => "unroutable",
+            Self::OwnQueue => "own_queue",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// Every metric of the process. Cheap to clone: all clones count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -78,10 +104,14 @@ impl Metrics {
 #[expect(missing_docs, reason = "the help texts are the documentation, and scrapers read them too")]
 pub struct Series {
     intake: Family<Labels<3>, Counter>,
+    replies: Family<Labels<1>, Counter>,
+    broker_sessions: Family<Labels<1>, Gauge>,
     transitions: Family<Labels<1>, Counter>,
     attempts: Family<Labels<1>, Counter>,
     runs: Family<Labels<1>, Gauge>,
     upstream_requests: Histograms,
+    pub redelivered: Counter,
+    pub dead_letters_stuck: Gauge,
     pub slots_used: Gauge,
     pub oldest_connecting_age: Seconds,
     pub oldest_queued_age: Seconds,
@@ -90,6 +120,9 @@ pub struct Series {
     pub quarantine_held: Gauge,
     pub events_published: Counter,
     pub event_publish_failures: Counter,
+    pub events_unroutable: Counter,
+    pub event_confirm: Histogram,
+    pub relay_in_flight: Gauge,
     pub takeovers: Counter,
     pub panics: Counter,
     pub log_lines_dropped: Counter,
@@ -105,6 +138,16 @@ impl Series {
             Disposition::Refused(code) => ("refused", code.as_str()),
         };
         self.intake.get_or_create(&[("channel", channel), ("outcome", outcome), ("reason", reason)]).inc();
+    }
+
+    /// Counts a reply that a message asked for.
+    pub fn count_reply(&self, end: ReplyEnd) {
+        self.replies.get_or_create(&[("outcome", end.as_str())]).inc();
+    }
+
+    /// Says whether a session with the broker is usable.
+    pub fn set_broker_session(&self, session: &'static str, attached: bool) {
+        self.broker_sessions.get_or_create(&[("session", session)]).set(attached.into());
     }
 
     /// Counts a transition that was committed.
@@ -137,6 +180,7 @@ impl Series {
 
     fn register(&self, to: &mut Registry) {
         to.register("intake", "Import requests that came in, by channel, outcome and reason code", self.intake.clone());
+        self.register_broker(to);
         to.register("transitions", "Committed transitions of accounts, by the event's word", self.transitions.clone());
         to.register("attempts", "Attempts of steps, by outcome class", self.attempts.clone());
         to.register("runs", "Runs in the store, by state", self.runs.clone());
@@ -144,18 +188,53 @@ impl Series {
         self.register_ages(to);
         to.register("outbox_events", "Events that are committed and not published yet", self.outbox_events.clone());
         to.register("quarantine_held", "Refused requests that wait for repair", self.quarantine_held.clone());
-        to.register("events_published", "Events that the sink has confirmed", self.events_published.clone());
-        to.register(
-            "event_publish_failures",
-            "Attempts to publish a batch of events that failed and are repeated",
-            self.event_publish_failures.clone(),
-        );
+        self.register_relay(to);
         to.register("takeovers", "Runs taken over from a worker that died", self.takeovers.clone());
         to.register("panics", "Panics caught in tasks; each one is a bug", self.panics.clone());
         to.register(
             "log_lines_dropped",
             "Log lines dropped because standard error did not take them in time",
             self.log_lines_dropped.clone(),
+        );
+    }
+
+    fn register_relay(&self, to: &mut Registry) {
+        to.register("events_published", "Events that the sink has confirmed", self.events_published.clone());
+        to.register(
+            "event_publish_failures",
+            "Attempts to publish an event, or to reach the outbox, that failed and are repeated",
+            self.event_publish_failures.clone(),
+        );
+        to.register(
+            "events_unroutable",
+            "Events among the published that no queue was bound for",
+            self.events_unroutable.clone(),
+        );
+        to.register("relay_in_flight", "Events sent and not confirmed yet", self.relay_in_flight.clone());
+        to.register_with_unit(
+            "event_confirm",
+            "From sending an event to the sink's confirmation",
+            Unit::Seconds,
+            self.event_confirm.clone(),
+        );
+    }
+
+    fn register_broker(&self, to: &mut Registry) {
+        to.register(
+            "redelivered",
+            "Deliveries of import requests that the broker says were delivered before",
+            self.redelivered.clone(),
+        );
+        to.register("replies", "Replies that messages asked for, by what became of them", self.replies.clone());
+        to.register(
+            "broker_sessions",
+            "Whether a session with the broker is usable (1) or not (0), by what it is for",
+            self.broker_sessions.clone(),
+        );
+        to.register(
+            "dead_letters_stuck",
+            "Whether dead letters cannot be drained (1): one that cannot be read has to be taken out of the queue by hand",
+            self.dead_letters_stuck.clone(),
         );
     }
 
@@ -179,10 +258,13 @@ impl Default for Series {
     fn default() -> Self {
         let series = Self {
             intake: Family::default(),
+            replies: Family::default(),
+            broker_sessions: Family::default(),
+            redelivered: Counter::default(),
+            dead_letters_stuck: Gauge::default(),
             transitions: Family::default(),
             attempts: Family::default(),
             runs: Family::default(),
-            // 1 to 64 rows, the largest group.
             // 5 ms to 41 s, around the request timeout of 30 s.
             upstream_requests: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 14))),
             slots_used: Gauge::default(),
@@ -192,12 +274,19 @@ impl Default for Series {
             outbox_events: Gauge::default(),
             events_published: Counter::default(),
             event_publish_failures: Counter::default(),
+            events_unroutable: Counter::default(),
+            // 0.5 ms to 8 s, below the sinks' patience.
+            event_confirm: Histogram::new(exponential_buckets(0.0005, 2.0, 15)),
+            relay_in_flight: Gauge::default(),
             takeovers: Counter::default(),
             quarantine_held: Gauge::default(),
             panics: Counter::default(),
             log_lines_dropped: Counter::default(),
         };
         // Present from the start, so that the first increase is seen as one.
+        for end in ReplyEnd::ALL {
+            let _ = series.replies.get_or_create(&[("outcome", end.as_str())]);
+        }
         for word in Word::ALL {
             let _ = series.transitions.get_or_create(&[("word", word.as_str())]);
         }
@@ -220,6 +309,7 @@ mod tests {
         metrics.count_transition(Word::Created);
         metrics.count_attempt(None);
         other.count_attempt(Some(Class::RateLimited));
+        metrics.set_broker_session("imports", true);
         metrics.set_runs("queued", 7);
         metrics.oldest_outbox_age.set(1.5);
         metrics.observe_upstream(Some(503), Duration::from_millis(30));
@@ -237,6 +327,7 @@ mod tests {
             "tidewaiter_transitions_total{word=\"deleted\"} 0",
             "tidewaiter_attempts_total{outcome=\"succeeded\"} 1",
             "tidewaiter_attempts_total{outcome=\"rate_limited\"} 1",
+            "tidewaiter_broker_sessions{session=\"imports\"} 1",
             "tidewaiter_runs{state=\"queued\"} 7",
             "tidewaiter_oldest_outbox_age_seconds 1.5",
             "tidewaiter_upstream_request_seconds_bucket{le=\"0.04\",answer=\"5xx\"} 1",
@@ -255,7 +346,7 @@ mod tests {
         let count = names.len();
         names.sort_unstable();
         names.dedup_by_key(|line| line.split(' ').next());
-        assert_eq!((names.len(), count), (16, 16), "{text}");
+        assert_eq!((names.len(), count), (23, 23), "{text}");
         assert!(names.iter().all(|line| line.split(' ').count() > 3), "{text}");
     }
 }

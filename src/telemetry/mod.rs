@@ -10,6 +10,7 @@ mod filter;
 mod lines;
 pub mod metrics;
 mod panic;
+mod seldom;
 
 use std::io;
 
@@ -21,6 +22,7 @@ pub use filter::check_filter;
 pub use lines::Flush;
 pub use metrics::Metrics;
 pub use panic::tell_on_stderr as tell_panics_on_stderr;
+pub use seldom::Seldom;
 
 use crate::lifecycle::words;
 use lines::Lines;

@@ -7,6 +7,10 @@
 
 mod api;
 mod broker;
+mod broker_faults;
+mod broker_import;
+mod broker_outage;
+mod broker_server;
 mod configuration;
 mod demo;
 mod eval;
@@ -17,10 +21,13 @@ mod keys;
 mod outage;
 mod postgres;
 mod providers;
+mod quarantine;
 mod reading;
+mod replay;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod shared;
 mod shutdown;
 mod start;
 mod support;
+mod topology;

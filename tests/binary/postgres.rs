@@ -12,7 +12,7 @@ use crate::support::{Place, Provider, Request, Worker, eventually, get, oauth};
 const RECOVERY: Duration = Duration::from_secs(10);
 
 #[expect(clippy::disallowed_methods, reason = "whether there is a server is told by the environment")]
-fn is_tested() -> bool {
+pub fn is_tested() -> bool {
     let tested = std::env::var("TIDEWAITER_TEST_POSTGRES").is_ok();
     assert!(
         tested || std::env::var("CI").is_err(),

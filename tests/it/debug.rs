@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tidewaiter::accounts::{Ended, FastLane, ImportRequest, Started};
+use tidewaiter::accounts::{Ended, FastLane, ImportRequest, Opened, Started};
 use tidewaiter::actions::{AccountFacts, Input, Limits, Output, Start, Stepper, Tick};
 use tidewaiter::broker::{Arrival, Broker, Outgoing, Properties, Publisher};
 use tidewaiter::config::{Settings, Sources};
@@ -39,7 +39,7 @@ fn shows_nothing(what: &str, shown: &impl std::fmt::Debug) {
 fn requests_on_their_way_in_show_no_secret() {
     let body = Value::Object(secret());
     shows_nothing("Delivery", &Delivery { bytes: body.to_string().into_bytes(), ..Delivery::default() });
-    shows_nothing("Envelope", &Envelope { message_id: None, correlation_id: None, timestamp_ms: None, body });
+    shows_nothing("Envelope", &Envelope::bare(body));
     let request = ImportRequest {
         tenant_id: "acme-1".to_owned(),
         install: Uuid::nil(),
@@ -63,17 +63,13 @@ fn runs_show_no_secret() {
         definition: accepted.run.definition,
         progress: None,
         correlation_id: None,
+        traceparent: None,
     };
     let claimed = Claimed { run, account: accepted.account, credential: accepted.credential, elapsed_ms: 0 };
     let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1);
-    shows_nothing("Started", &Started { claimed, context: Some(secret()), slot: lane.try_slot().unwrap() });
-    let ended = Ended {
-        ending: Ending::Succeeded,
-        reason: None,
-        context_before: secret(),
-        context_after: secret(),
-        trace: String::new(),
-    };
+    let opened = Opened { context: secret(), redactor: Redactor::new(&secret(), &[], &SecretPaths::of(None)) };
+    shows_nothing("Started", &Started { claimed, opened: Some(opened), slot: lane.try_slot().unwrap() });
+    let ended = Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new() };
     shows_nothing("Ended", &ended);
     shows_nothing("GrantOutcome", &GrantOutcome::Renewed { token: secret() });
     shows_nothing("Redactor", &Redactor::new(&secret(), &[CANARY.to_owned()], &SecretPaths::of(None)));
@@ -138,7 +134,7 @@ fn a_stepper_and_what_goes_in_and_out_of_it_show_no_secret() {
             is_sandbox: false,
             authentication_method: AuthenticationMethod::ApiKey,
         },
-        context: secret(),
+        context: secret().into(),
         from: Phase::PostInstall,
         progress: None,
         seed: 0,

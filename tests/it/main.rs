@@ -14,6 +14,9 @@
 mod api;
 mod broker;
 mod debug;
+mod operate;
+mod reducers;
+mod relay;
 #[path = "../support/mod.rs"]
 mod shared;
 mod sqlite_start;

@@ -62,15 +62,20 @@ impl Proxy {
         self.counts.live.load(Ordering::SeqCst)
     }
 
+    /// Connections that were ever made.
+    pub fn made(&self) -> usize {
+        self.counts.made.load(Ordering::SeqCst)
+    }
+
     /// Closes every connection; new ones work. How many it hit.
     pub fn cut(&self) -> usize {
-        let made = self.counts.made.load(Ordering::SeqCst);
+        let made = self.made();
         self.change(|wish| wish.cut = made)
     }
 
     /// Connections that are there carry nothing any more, for good; new ones work. How many it hit.
     pub fn silence(&self) -> usize {
-        let made = self.counts.made.load(Ordering::SeqCst);
+        let made = self.made();
         self.change(|wish| wish.silent = made)
     }
 

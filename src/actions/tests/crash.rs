@@ -64,7 +64,8 @@ fn a_result_that_was_saved_is_not_asked_for_again() {
     assert_eq!(second.ending(), "succeeded");
     assert_eq!(second.urls(), ["https://api.example.test/check/o1/h1"]);
     assert_eq!(second.stepper.context()["hook"], "h1");
-    let steps: Vec<_> = second.stepper.trace().as_array().unwrap().iter().map(|entry| entry["index"].clone()).collect();
+    let steps: Vec<_> =
+        second.stepper.trace().to_value().as_array().unwrap().iter().map(|entry| entry["index"].clone()).collect();
     assert_eq!(steps, [0, 1, 2, 3, 4], "the trace goes on");
 }
 

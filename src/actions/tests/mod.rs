@@ -70,7 +70,7 @@ pub(super) fn start(config: &Value, context: Value) -> Start {
             is_sandbox: false,
             authentication_method: AuthenticationMethod::ApiKey,
         },
-        context: object(context),
+        context: Arc::new(object(context)),
         from: Phase::PostInstall,
         progress: None,
         seed: 7,

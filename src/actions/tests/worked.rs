@@ -67,7 +67,7 @@ fn a_flaky_host_is_asked_again_inside_the_phase() {
     let ran = run(start(&config(), context()), &[Reply::Json(503, json!(null)), me(), Reply::Json(200, json!([]))]);
     assert_eq!(ran.outcome, Some(Outcome::Succeeded));
     assert_eq!(ran.log, ["send", "Backoff 500", "send", "send"]);
-    let attempts: Vec<_> = (0..4).map(|entry| ran.stepper.trace()[entry]["attempt"].clone()).collect();
+    let attempts: Vec<_> = (0..4).map(|entry| ran.stepper.trace().to_value()[entry]["attempt"].clone()).collect();
     assert_eq!(attempts, [json!(1), json!(2), json!(1), json!(1)]);
 }
 
@@ -94,7 +94,7 @@ fn a_revoked_refresh_token_is_a_refused_credential() {
 fn the_trace_tells_each_attempt() {
     let ran = run(start(&config(), context()), &[me(), Reply::Json(403, json!({ "message": "no scope" }))]);
     assert_eq!(
-        ran.stepper.trace(),
+        ran.stepper.trace().to_value(),
         json!([
             { "phase": "post_install", "index": 0, "type": "request", "attempt": 1, "status": "success",
               "duration_ms": 1000, "http_status": 200, "result": { "org": { "id": "o 1" } } },

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{CliError, Exit, Output};
 use crate::config::{DatabaseKind, Settings};
-use crate::intake::{Disposition, LineOutcome};
+use crate::intake::{Disposition, LineOutcome, Refusal, SentLine};
 use crate::lifecycle::IntakeCode;
 
 /// The most refused lines that are named one by one to a person.
@@ -26,6 +26,7 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     accepted: u64,
     duplicates: u64,
+    published: u64,
     refused: u64,
     /// The first refused lines, at most `most_named`.
     named: Vec<Refused>,
@@ -59,6 +60,7 @@ impl Tally {
             lines: 0,
             accepted: 0,
             duplicates: 0,
+            published: 0,
             refused: 0,
             named: Vec::new(),
             most_named: if is_json { NAMED_IN_JSON } else { NAMED },
@@ -68,10 +70,9 @@ impl Tally {
         }
     }
 
-    /// Counts a line. They come in their order.
+    /// Counts a line that was received here. They come in their order.
     pub(super) fn count(&mut self, outcome: LineOutcome) {
         let LineOutcome { line, disposition } = outcome;
-        self.progress.inc(1);
         let record = match disposition {
             Disposition::Accepted(account) => {
                 self.accepted += 1;
@@ -81,18 +82,38 @@ impl Tally {
                 self.duplicates += 1;
                 json!({ "line": line, "disposition": "duplicate", "account": account })
             }
-            Disposition::Refused(refusal) => {
-                self.refused += 1;
-                let pointer = refusal.pointer().map(str::to_owned);
-                let refused = Refused { line, code: refusal.code, pointer, message: refusal.message };
-                let mut record = json!(refused);
-                record["disposition"] = json!("refused");
-                if self.named.len() < self.most_named {
-                    self.named.push(refused);
-                }
-                record
-            }
+            Disposition::Refused(refusal) => self.refuse(line, refusal),
         };
+        self.record(&record);
+    }
+
+    /// Counts a line that was to go to the broker. They come in their order.
+    pub(super) fn count_sent(&mut self, outcome: SentLine) {
+        let SentLine { line, sent } = outcome;
+        let record = match sent {
+            Ok(()) => {
+                self.published += 1;
+                json!({ "line": line, "disposition": "published" })
+            }
+            Err(refusal) => self.refuse(line, refusal),
+        };
+        self.record(&record);
+    }
+
+    fn refuse(&mut self, line: u64, refusal: Refusal) -> Value {
+        self.refused += 1;
+        let pointer = refusal.pointer().map(str::to_owned);
+        let refused = Refused { line, code: refusal.code, pointer, message: refusal.message };
+        let mut record = json!(refused);
+        record["disposition"] = json!("refused");
+        if self.named.len() < self.most_named {
+            self.named.push(refused);
+        }
+        record
+    }
+
+    fn record(&mut self, record: &Value) {
+        self.progress.inc(1);
         if let Some(report) = &mut self.report
             && let Err(error) = writeln!(report, "{record}").and_then(|()| report.flush())
         {
@@ -103,7 +124,7 @@ impl Tally {
 
     /// The lines that were answered.
     pub(super) const fn told(&self) -> u64 {
-        self.accepted + self.duplicates + self.refused
+        self.accepted + self.duplicates + self.published + self.refused
     }
 
     /// Tells the summary; the exit code follows from it.
@@ -111,7 +132,7 @@ impl Tally {
         if output.is_json() {
             output.json(&json!({
                 "lines": self.lines, "accepted": self.accepted, "duplicates": self.duplicates,
-                "refused": self.named, "refused_omitted": self.omitted(),
+                "published": self.published,                "refused": self.named, "refused_omitted": self.omitted(),
             }))?;
         } else {
             self.tell(output, settings)?;
@@ -133,6 +154,12 @@ impl Tally {
         }
         if self.omitted() > 0 {
             output.line(&format!("… and {} more (--report FILE names them all)", self.omitted()))?;
+        }
+        if self.published > 0 {
+            output.line(&format!("{} published, {} refused", self.published, self.refused))?;
+            output
+                .line("the workers that consume the queues accept them, and keep what they refuse in the quarantine")?;
+            return Ok(());
         }
         output
             .line(&format!("{} accepted, {} duplicates, {} refused", self.accepted, self.duplicates, self.refused))?;

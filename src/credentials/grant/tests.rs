@@ -22,7 +22,7 @@ fn account() -> Map<String, Value> {
 }
 
 fn request(config: &Value) -> Result<Request, Failure> {
-    let scope = Scope::of_context(&account(), 0, 0);
+    let scope = Scope::of_context(account(), 0, 0);
     refresh_request(&plan(config), &account(), &scope)
 }
 
@@ -301,7 +301,7 @@ fn nothing_prints_a_secret() {
         "refreshParams": {"key": "canary-param"},
         "fields": [{"name": "f", "type": "password", "default": "canary-default"}],
     }));
-    let request = refresh_request(&plan, &account(), &Scope::of_context(&account(), 0, 0)).unwrap();
+    let request = refresh_request(&plan, &account(), &Scope::of_context(account(), 0, 0)).unwrap();
     let renewed = answered(200, r#"{"access_token": "canary-token"}"#);
     let printed = format!("{plan:?} {:?} {request:?} {renewed:?}", plan.refresh.as_ref().unwrap().client);
     assert!(!printed.contains("canary"), "{printed}");

@@ -79,7 +79,7 @@ fn a_method_with_static_credentials_refreshes_nothing() {
 
 fn url(auth: &Value, context: &Value) -> Result<String, String> {
     let plan = compiled(&json!({"config": {"auth": auth}})).map_err(|error| error.to_string())?;
-    let url = plan.refresh.unwrap().url.render(&Scope::of_context(context.as_object().unwrap(), 0, 0));
+    let url = plan.refresh.unwrap().url.render(&Scope::of_context(context.as_object().cloned().unwrap(), 0, 0));
     url.map(String::from).map_err(|error| error.message)
 }
 

@@ -13,6 +13,8 @@ use crate::expression::{ExprError, ExprKind, Scope, Text};
 
 /// A host and a path, or a whole URL, that are rendered for each account.
 pub struct TokenUrl {
+    /// Scheme, host and port as the definition writes them, placeholders and all.
+    pub origin: String,
     /// What the path is resolved against.
     base: Option<Text>,
     path: Text,
@@ -45,13 +47,13 @@ impl TokenUrl {
         let origin = |key, source| check_origin(source, from_tenant).map_err(|message| auth.error(key, message));
         let Some(host) = host.filter(|_| literal_scheme(path).is_none()) else {
             origin(key, path)?;
-            return Ok(Some(Self { base: None, path: compiled(key, path)? }));
+            return Ok(Some(Self { origin: origin_of(path), base: None, path: compiled(key, path)? }));
         };
         if path.starts_with("{{") || path.starts_with("//") {
             return Err(auth.error(key, "must begin with literal text: `/`, or `https://` for a whole URL"));
         }
         origin("tokenHost", host)?;
-        Ok(Some(Self { base: Some(compiled("tokenHost", host)?), path: compiled(key, path)? }))
+        Ok(Some(Self { origin: origin_of(host), base: Some(compiled("tokenHost", host)?), path: compiled(key, path)? }))
     }
 
     /// The URL of one account.
@@ -81,6 +83,13 @@ fn failed(message: String) -> ExprError {
 /// What follows a literal scheme.
 fn literal_scheme(source: &str) -> Option<&str> {
     source.strip_prefix("https://").or_else(|| source.strip_prefix("http://"))
+}
+
+/// Scheme and authority of a URL; of one that is all a placeholder, the placeholder.
+fn origin_of(source: &str) -> String {
+    let authority_at = literal_scheme(source).map_or(0, |rest| source.len() - rest.len());
+    let end = authority_end(source.get(authority_at..).unwrap_or_default());
+    source.get(..authority_at + end).unwrap_or(source).to_owned()
 }
 
 /// Whether the definition decides about the host of a URL, or says that the account may.

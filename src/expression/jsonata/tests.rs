@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::expression::Shared;
 use crate::expression::tests::{json_value, scope};
 
 fn eval(source: &str, root: Value) -> Result<Option<Value>, ExprError> {
@@ -45,6 +46,28 @@ proptest! {
             let expected = bound.evaluate(Some(&json!({})), &Bindings::new().var("bound", value.clone())).ok();
             let got = eval(&use_of.replace("{}", "$previous"), json!({ "previous": value })).ok();
             prop_assert_eq!(got, expected, "{}", use_of);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_scope_reads_like_the_document_that_it_shows(value in json_value()) {
+        let parts = json!({ "x": value, "y": [value, 1, { "x": 2 }] });
+        let document = json!({ "own": [value], "previous": value, "parts": parts, "context": parts });
+        let members = |value: &Value| Arc::new(value.as_object().cloned().unwrap());
+        let mut scope = Scope::new(members(&json!({ "own": [value], "parts": "covered" })), 0, 0);
+        scope.set("previous", value);
+        scope.set("parts", Shared::of_parts([("x", parts["x"].clone().into()), ("y", parts["y"].clone().into())]));
+        scope.set("context", members(&parts));
+        for source in [
+            "$", "$keys($$)", "$string($)", "**.x", "*", "own[0]", "previous", "previous.*", "previous[0]", "parts",
+            "parts.y[0]", "parts.y[-1]", "parts.y[[1..2]]", "$count(parts.y)", "parts.y.x", "$lookup(parts, 'x')",
+            "parts = context", "$each(parts, function($v, $k) { $k })", "$merge([parts, {'z': 1}])",
+            "$ ~> |parts|{'z': 1}|", "$sort(parts.y, function($l, $r) { $string($l) > $string($r) })",
+        ] {
+            let expression = Expression::compile(source).unwrap();
+            prop_assert_eq!(expression.evaluate(&scope), expression.evaluate_over(&document), "{}", source);
         }
     }
 }

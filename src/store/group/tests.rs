@@ -50,6 +50,7 @@ fn accept(account: u128, message: Option<&str>) -> Write {
         fingerprint: None,
         channel: Channel::Http,
         correlation_id: None,
+        traceparent: None,
         claimed_by: None,
     };
     let credential =

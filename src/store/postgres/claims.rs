@@ -14,7 +14,7 @@ use super::sql;
 use crate::lifecycle::Region;
 
 /// A worker whose heartbeat is younger counts for the division of shards.
-const ALIVE: Duration = Duration::from_secs(15);
+pub(super) const ALIVE: Duration = Duration::from_secs(15);
 
 /// How often a claim looks again at heads that others were just taking.
 const LOOKS: usize = 3;
@@ -92,20 +92,14 @@ pub(super) async fn heartbeat(line: &Line, worker: Uuid, regions: &[Region]) -> 
     let mut taken = line.take().await?;
     let regions = serde_json::json!(regions).to_string();
     sqlx::query(sql::BEAT).bind(worker).bind(regions).execute(taken.get()).await?;
-    let standing = stands(&mut taken, worker).await?;
-    taken.keep();
-    Ok(standing)
-}
-
-pub(super) async fn standing(line: &Line, worker: Uuid) -> Result<Standing, StoreError> {
-    let mut taken = line.take().await?;
-    let standing = stands(&mut taken, worker).await?;
-    taken.keep();
-    Ok(standing)
-}
-
-async fn stands(taken: &mut Taken<'_>, worker: Uuid) -> Result<Standing, StoreError> {
     let row = sqlx::query(sql::STANDING).bind(worker).bind(millis(ALIVE)).fetch_one(taken.get()).await?;
+    let standing = standing_of(&row)?;
+    taken.keep();
+    Ok(standing)
+}
+
+/// Reads a row with `rank` and `others`.
+pub(super) fn standing_of(row: &sqlx::postgres::PgRow) -> Result<Standing, StoreError> {
     let (rank, others): (i64, i64) = (row.try_get("rank")?, row.try_get("others")?);
     Ok(Standing { rank: rank as u32, live: 1 + others as u32 })
 }
@@ -139,6 +133,6 @@ pub(super) async fn retire(line: &Line, worker: Uuid) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -3,24 +3,63 @@
 //! Nothing depends on it but speed. A notification may be missed while the connection is down, so everybody is woken
 //! once after each connect.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::line::Server;
 use crate::reconnect::Reconnect;
 
+/// A worker that is alone tells no more often: only who reads along may hear it.
+const ALONE: Duration = Duration::from_millis(250);
+
+/// What this process tells the others, and when.
+#[derive(Debug)]
+pub(super) struct News {
+    /// What its notifications carry, so that it knows its own.
+    pub(super) own: String,
+    /// Whether no other worker lives.
+    alone: AtomicBool,
+    told_at: Mutex<Option<Instant>>,
+}
+
+impl News {
+    pub(super) fn new(own: String) -> Self {
+        Self { own, alone: AtomicBool::new(false), told_at: Mutex::new(None) }
+    }
+
+    /// As the relay learns with each pass. A worker that joins looks for itself until then.
+    pub(super) fn set_alone(&self, alone: bool) {
+        self.alone.store(alone, Ordering::Relaxed);
+    }
+
+    /// What a group's transaction is to carry: nothing, where nobody waits for it. A notification costs about as much as
+    /// a row, at the server and here.
+    pub(super) fn due(&self) -> Option<&str> {
+        if self.alone.load(Ordering::Relaxed) {
+            let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if told_at.is_some_and(|at| at.elapsed() < ALONE) {
+                return None;
+            }
+            *told_at = Some(Instant::now());
+        }
+        Some(&self.own)
+    }
+}
+
 /// How long silence lasts before the connection is tried: a silent death looks like silence.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Listens until `closing`. Notifications whose payload is `own` are this process's own.
-pub(super) async fn run(server: Arc<Server>, own: String, changes: watch::Sender<u64>, closing: CancellationToken) {
+/// Listens until `closing`.
+pub(super) async fn run(server: Arc<Server>, news: Arc<News>, changes: watch::Sender<u64>, closing: CancellationToken) {
     let mut pauses = Reconnect::default();
     loop {
-        let heard = closing.run_until_cancelled(listen(&server, &own, &changes, &mut pauses)).await;
+        let heard = closing.run_until_cancelled(listen(&server, &news.own, &changes, &mut pauses)).await;
         let Some(ended) = heard else { return };
         // The tasks that write say so when the database is down; this one only adds to the record.
         if let Err(error) = ended {

@@ -8,6 +8,7 @@ mod claims;
 mod definitions;
 mod line;
 mod listen;
+mod operators;
 mod outbox;
 mod reads;
 mod schema;
@@ -23,18 +24,22 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::line::{Line, Lines, Server, within};
+use self::listen::News;
 use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
-    Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
-    StoredEvent, Unpublished,
+    Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, Commit, Committed, Credential,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, NewReplay, Patience, QuarantineEntry, QuarantineFilter,
+    QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement, Standing, Store,
+    StoreError, StoredDefinitions, StoredEvent,
 };
 use crate::clock::{Clock as _, SystemClock};
-use crate::lifecycle::Region;
+use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
 use crate::tasks::Tasks;
 
+#[doc(hidden)]
+pub use self::operators::ALL as OPERATORS_STATEMENTS;
 #[doc(hidden)]
 pub use self::sql::ALL as STATEMENTS;
 
@@ -53,6 +58,7 @@ pub struct Postgres {
     rest: Line,
     reads: Lines,
     changes: watch::Sender<u64>,
+    news: Arc<News>,
     handed: Handed,
     closing: CancellationToken,
 }
@@ -64,18 +70,21 @@ impl Postgres {
     /// When the URL is not a PostgreSQL URL.
     pub fn connect(url: &str, tasks: &Tasks) -> Result<Self, StoreError> {
         let server = Arc::new(Server::new(url)?);
-        let own = SystemClock::default().new_id().simple().to_string();
+        let news = Arc::new(News::new(SystemClock::default().new_id().simple().to_string()));
         // Closing the store is what stops its tasks.
         let closing = tasks.stop();
         let flush = |name| {
             let (group, inbox) = Group::new();
-            let flusher = writes::Flusher { line: Line::hot(&server), own: own.clone() };
+            let flusher = writes::Flusher { line: Line::hot(&server), news: Arc::clone(&news) };
             tasks.spawn(name, super::group::run(inbox, flusher, closing.clone(), name));
             group
         };
         let (accepts, commits) = (flush("store.accept"), flush("store.commit"));
         let changes = watch::Sender::new(0);
-        tasks.spawn("store.listen", listen::run(Arc::clone(&server), own, changes.clone(), closing.clone()));
+        tasks.spawn(
+            "store.listen",
+            listen::run(Arc::clone(&server), Arc::clone(&news), changes.clone(), closing.clone()),
+        );
         Ok(Self {
             accepts,
             commits,
@@ -85,6 +94,7 @@ impl Postgres {
             rest: Line::cool(&server),
             reads: Lines::new(&server, READERS),
             changes,
+            news,
             handed: Handed::default(),
             closing,
             server,
@@ -128,10 +138,6 @@ impl Store for Postgres {
         within(claims::heartbeat(&self.beats, worker, regions)).await
     }
 
-    async fn standing(&self, worker: Uuid) -> Result<Standing, StoreError> {
-        within(claims::standing(&self.relay, worker)).await
-    }
-
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
         within(claims::take_over(&self.claims, &self.handed, worker, dead_after, held)).await
     }
@@ -140,16 +146,62 @@ impl Store for Postgres {
         within(claims::retire(&self.claims, worker)).await
     }
 
-    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
-        within(outbox::unpublished(&self.relay, shards, limit)).await
-    }
-
-    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
-        within(outbox::published(&self.relay, events)).await
+    async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError> {
+        let relayed = within(outbox::relay_pass(&self.relay, pass)).await?;
+        self.news.set_alone(relayed.standing.live == 1);
+        Ok(relayed)
     }
 
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {
         within(outbox::quarantine(&self.rest, &refused)).await
+    }
+
+    async fn failed_accounts(&self, status: Status, after: FailedAt, limit: u32) -> Result<Vec<Candidate>, StoreError> {
+        within(operators::failed(&self.reads, status, after, limit)).await
+    }
+
+    async fn candidates(&self, accounts: &[Uuid]) -> Result<Vec<Candidate>, StoreError> {
+        within(operators::candidates(&self.reads, accounts)).await
+    }
+
+    async fn save_replay(&self, replay: NewReplay) -> Result<bool, StoreError> {
+        within(operators::save(&self.rest, &replay)).await
+    }
+
+    async fn replay(&self, id: Uuid) -> Result<Option<Replay>, StoreError> {
+        within(operators::replay(&self.reads, id)).await
+    }
+
+    async fn replay_of_key(&self, key: &str) -> Result<Option<Replay>, StoreError> {
+        within(operators::replay_of_key(&self.reads, key)).await
+    }
+
+    async fn start_replay(&self, id: Uuid, key: &str) -> Result<bool, StoreError> {
+        within(operators::start(&self.rest, id, key)).await
+    }
+
+    async fn replay_items(&self, id: Uuid, from_place: i64, limit: u32) -> Result<Vec<ReplayItem>, StoreError> {
+        within(operators::items(&self.reads, id, from_place, limit)).await
+    }
+
+    async fn refuse_replay_item(&self, id: Uuid, place: i64, code: &str) -> Result<(), StoreError> {
+        within(operators::refuse(&self.rest, id, place, code)).await
+    }
+
+    async fn finish_replay(&self, id: Uuid) -> Result<(), StoreError> {
+        within(operators::finish(&self.rest, id)).await
+    }
+
+    async fn quarantined(&self, filter: &QuarantineFilter, limit: u32) -> Result<Vec<QuarantineRow>, StoreError> {
+        within(operators::quarantined(&self.reads, filter, limit)).await
+    }
+
+    async fn quarantine_entry(&self, id: Uuid) -> Result<Option<QuarantineEntry>, StoreError> {
+        within(operators::entry(&self.reads, id)).await
+    }
+
+    async fn settle_quarantined(&self, id: Uuid, how: &Settlement, actor: &str) -> Result<bool, StoreError> {
+        within(operators::settle(&self.rest, id, how, actor)).await
     }
 
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError> {

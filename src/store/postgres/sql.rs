@@ -16,17 +16,17 @@ use super::super::rows::{account_columns, credential_columns, installs, run_colu
 /// deadlock.
 pub(super) const ACCEPT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[], \
     $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::uuid[], $9::bytea[], $10::uuid[], $11::text[], \
-    $12::bytea[], $13::text[], $14::text[], $15::text[], $16::uuid[], $17::uuid[], $18::text[], $19::text[], \
-    $20::text[], $21::boolean[], $22::text[], $23::text[], $24::uuid[], $25::bigint[], $26::bigint[], $27::bigint[], \
-    $28::bytea[], $29::bigint[], $30::bigint[], $31::bigint[], $32::text[], $33::text[], $34::smallint[]) \
+    $12::bytea[], $13::text[], $14::text[], $15::text[], $16::text[], $17::uuid[], $18::uuid[], $19::text[], $20::text[], \
+    $21::text[], $22::boolean[], $23::text[], $24::text[], $25::uuid[], $26::bigint[], $27::bigint[], $28::bigint[], \
+    $29::bytea[], $30::bigint[], $31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::smallint[]) \
     AS i(run, account, environment, region, cause, from_phase, fair_key, owner, definition, replay_of, message_id, \
-    fingerprint, channel, correlation_id, tenant, install, integration, name, label, method, sandbox, status, context, \
+    fingerprint, channel, correlation_id, traceparent, tenant, install, integration, name, label, method, sandbox, status, context, \
     latest_run, sequence, created_at, updated_at, sealed, version, expires_at, event, event_type, envelope, shard)), \
     made AS (INSERT INTO runs (id, account_id, environment_id, region, cause, from_phase, state, fair_key, owner, \
-    fence, definition, replay_of, message_id, fingerprint, channel, correlation_id, claimed_at, inserted_at) \
+    fence, definition, replay_of, message_id, fingerprint, channel, correlation_id, traceparent, claimed_at, inserted_at) \
     SELECT run, account, environment, region, cause, from_phase, \
     CASE WHEN owner IS NULL THEN 'queued' ELSE 'running' END, fair_key, owner, (owner IS NOT NULL)::int, definition, \
-    replay_of, message_id, fingerprint, channel, correlation_id, CASE WHEN owner IS NOT NULL THEN now_ms() END, now_ms() \
+    replay_of, message_id, fingerprint, channel, correlation_id, traceparent, CASE WHEN owner IS NOT NULL THEN now_ms() END, now_ms() \
     FROM input ORDER BY environment, message_id, run ON CONFLICT DO NOTHING RETURNING id), \
     new AS MATERIALIZED (SELECT i.* FROM input i JOIN made m ON m.id = i.run), \
     new_accounts AS (INSERT INTO accounts (id, tenant_id, environment_id, environment_integration_id, integration_id, \
@@ -39,7 +39,7 @@ pub(super) const ACCEPT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     SELECT account, event, event_type, envelope, now_ms() FROM new), \
     new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT shard, account, event FROM new) \
     SELECT ARRAY(SELECT id FROM made) AS made, \
-    CASE WHEN EXISTS (SELECT 1 FROM made) THEN pg_notify('tidewaiter', $35)::text END AS told";
+    CASE WHEN $36::text IS NOT NULL AND EXISTS (SELECT 1 FROM made) THEN pg_notify('tidewaiter', $36)::text END AS told";
 
 /// The runs that stood in the way of an [`ACCEPT`]: by id (an earlier try of the same write) or by message.
 pub(super) const FIND_MESSAGES: &str = "SELECT i.run AS asked, r.id, r.account_id, r.fingerprint \
@@ -86,7 +86,8 @@ pub(super) const COMMIT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) \
     SELECT shard, account, event FROM done WHERE expected_sequence IS NOT NULL) \
     SELECT ARRAY(SELECT run FROM done) AS done, \
-    CASE WHEN EXISTS (SELECT 1 FROM done WHERE expected_sequence IS NOT NULL OR change = 'release') \
+    CASE WHEN $26::text IS NOT NULL \
+    AND EXISTS (SELECT 1 FROM done WHERE expected_sequence IS NOT NULL OR change = 'release') \
     THEN pg_notify('tidewaiter', $26)::text END AS told";
 
 /// How things stand for commits that were not written.
@@ -99,15 +100,15 @@ pub(super) const STANDS: &str = "SELECT i.run AS asked, r.state, r.fence, a.sequ
 /// account's run, and that one must not wait for the account.
 pub(super) const ENQUEUE: &str = "WITH new AS (INSERT INTO runs (id, account_id, environment_id, region, cause, \
     from_phase, state, fair_key, owner, fence, definition, replay_of, message_id, fingerprint, channel, \
-    correlation_id, claimed_at, inserted_at) VALUES ($1, $2, $3, $4, $5, $6, \
+    correlation_id, traceparent, claimed_at, inserted_at) VALUES ($1, $2, $3, $4, $5, $6, \
     CASE WHEN $8::uuid IS NULL THEN 'queued' ELSE 'running' END, $7, $8, ($8 IS NOT NULL)::int, $9, $10, $11, $12, \
-    $13, $14, CASE WHEN $8 IS NOT NULL THEN now_ms() END, now_ms()) ON CONFLICT DO NOTHING RETURNING id), \
-    moved AS (UPDATE accounts a SET status = $15, reason = $16, last_error = $17, context = coalesce($18, a.context), \
-    proven_at = $19, sequence = $20, updated_at = $21, latest_run = new.id \
-    FROM new WHERE a.id = $2 AND a.sequence = $22 RETURNING a.id), \
+    $13, $14, $15, CASE WHEN $8 IS NOT NULL THEN now_ms() END, now_ms()) ON CONFLICT DO NOTHING RETURNING id), \
+    moved AS (UPDATE accounts a SET status = $16, reason = $17, last_error = $18, context = coalesce($19, a.context), \
+    proven_at = $20, sequence = $21, updated_at = $22, latest_run = new.id \
+    FROM new WHERE a.id = $2 AND a.sequence = $23 RETURNING a.id), \
     new_event AS (INSERT INTO events (account_id, sequence, event_type, envelope, inserted_at) \
-    SELECT id, $20, $23, $24, now_ms() FROM moved), \
-    new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT $25, id, $20 FROM moved) \
+    SELECT id, $21, $24, $25, now_ms() FROM moved), \
+    new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT $26, id, $21 FROM moved) \
     SELECT EXISTS (SELECT 1 FROM new) AS made, EXISTS (SELECT 1 FROM moved) AS moved, \
     CASE WHEN EXISTS (SELECT 1 FROM moved) THEN pg_notify('tidewaiter', '')::text END AS told";
 
@@ -183,20 +184,32 @@ pub(super) const REQUEUE_OWN: &str = "WITH lost AS MATERIALIZED (SELECT r.id FRO
 
 pub(super) const FORGET: &str = "DELETE FROM workers WHERE id = $1";
 
-/// Per shard the accounts in order of their ids, each with its lowest sequence; reads no further than it must.
-pub(super) const HEADS: &str = "SELECT e.account_id, e.sequence, e.event_type, e.envelope FROM \
-    (SELECT h.account_id, h.sequence FROM unnest($1::smallint[]) AS s(shard) CROSS JOIN LATERAL \
-    (SELECT DISTINCT ON (o.account_id) o.account_id, o.sequence FROM outbox o WHERE o.shard = s.shard \
-    ORDER BY o.account_id, o.sequence LIMIT $2) h ORDER BY h.account_id LIMIT $2) h \
-    JOIN events e ON e.account_id = h.account_id AND e.sequence = h.sequence ORDER BY e.account_id";
-
-pub(super) const PUBLISHED: &str = "DELETE FROM outbox o USING unnest($1::smallint[], $2::uuid[], $3::bigint[]) \
-    AS p(shard, account_id, sequence) \
-    WHERE o.shard = p.shard AND o.account_id = p.account_id AND o.sequence = p.sequence";
+/// Takes events out of the outbox, and answers the worker's rank, how many others live, and the next events of its shards.
+///
+/// All parts see the outbox as it was before the deletion, so what is deleted is left out by name; the next event of
+/// the same account is found. Each shard gives its part of the limit, in the order of its index, and reads no further
+/// than it must. Lists of what to leave out are hashed sub-selects: as arrays they would be searched for each row by
+/// servers before 15, as joins they would lose the index's order.
+pub(super) const RELAY_PASS: &str = "WITH published AS MATERIALIZED (SELECT * FROM unnest($3::smallint[], $4::uuid[], \
+    $5::bigint[]) AS p(shard, account_id, sequence)), \
+    gone AS (DELETE FROM outbox o USING published p \
+    WHERE o.shard = p.shard AND o.account_id = p.account_id AND o.sequence = p.sequence), \
+    standing AS MATERIALIZED (SELECT count(*) FILTER (WHERE id < $1) AS rank, count(*) AS others FROM workers \
+    WHERE id <> $1 AND heartbeat_at > (SELECT now_ms()) - $2), \
+    heads AS MATERIALIZED (SELECT h.account_id, h.sequence FROM standing t CROSS JOIN generate_series(0, 15) AS s(shard) \
+    CROSS JOIN LATERAL (SELECT DISTINCT ON (o.account_id) o.account_id, o.sequence FROM outbox o \
+    WHERE o.shard = s.shard::smallint AND o.account_id NOT IN (SELECT unnest($6::uuid[])) \
+    AND (o.account_id, o.sequence) NOT IN (SELECT p.account_id, p.sequence FROM published p) \
+    ORDER BY o.account_id, o.sequence LIMIT ($7 * (t.others + 1) + 15) / 16) h \
+    WHERE $7 > 0 AND s.shard % (t.others + 1) = t.rank) \
+    SELECT t.rank, t.others, e.account_id, e.sequence, e.event_type, e.envelope FROM standing t \
+    LEFT JOIN (heads h JOIN events e ON e.account_id = h.account_id AND e.sequence = h.sequence) ON true \
+    ORDER BY e.account_id";
 
 pub(super) const QUARANTINE: &str = "INSERT INTO quarantine AS q (id, channel, message_id, fingerprint, reason, detail, \
-    sealed, body_bytes, state, arrivals, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'held', 1, $9, $9) \
-    ON CONFLICT (channel, message_id, fingerprint, reason) \
+    sealed, body_bytes, state, arrivals, first_at, last_at, pointer, correlation_id, queue, properties) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'held', 1, $9, $9, $10, $11, $12, $13) \
+    ON CONFLICT (channel, message_id, fingerprint, reason) WHERE state <> 'dropped' \
     DO UPDATE SET arrivals = q.arrivals + 1, last_at = excluded.last_at";
 
 /// One process applies definitions at a time. The number is arbitrary and ours.
@@ -297,8 +310,7 @@ pub const ALL: &[&str] = &[
     FORGET_DEAD,
     REQUEUE_OWN,
     FORGET,
-    HEADS,
-    PUBLISHED,
+    RELAY_PASS,
     QUARANTINE,
     LOCK_DEFINITIONS,
     SAVE_ENVIRONMENT,

@@ -1,6 +1,7 @@
 //! Groups of accepts and commits, and enqueued runs.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgArguments;
@@ -13,6 +14,7 @@ use super::super::rows::{self, Columns as _, RowError};
 use super::super::stands::{self, Stands};
 use super::super::{Accept, Accepted, Commit, Committed, Enqueue, Enqueued, RunChange, StoreError, shard_of};
 use super::line::{Line, within};
+use super::listen::News;
 use super::sql;
 use crate::lifecycle::Status;
 use crate::seal::Sealed;
@@ -21,8 +23,7 @@ use crate::seal::Sealed;
 #[derive(Debug)]
 pub(super) struct Flusher {
     pub(super) line: Line,
-    /// What notifications of this process carry.
-    pub(super) own: String,
+    pub(super) news: Arc<News>,
 }
 
 #[async_trait]
@@ -44,11 +45,11 @@ impl Flusher {
         let mut taken = self.line.take().await?;
         let mut accepted = HashMap::new();
         if !accepts.is_empty() {
-            accepted = accept(taken.get(), &accepts, &self.own).await?;
+            accepted = accept(taken.get(), &accepts, self.news.due()).await?;
         }
         let mut committed = HashMap::new();
         if !commits.is_empty() {
-            committed = commit(taken.get(), &commits, &self.own).await?;
+            committed = commit(taken.get(), &commits, self.news.due()).await?;
         }
         taken.keep();
         let outcome = |write: &Write| match write {
@@ -71,9 +72,13 @@ fn column<'a, T, U>(group: &[&'a T], value: impl Fn(&'a T) -> U) -> Vec<U> {
     group.iter().map(|item| value(item)).collect()
 }
 
-async fn accept(db: &mut PgConnection, group: &[&Accept], own: &str) -> Result<HashMap<Uuid, Accepted>, RowError> {
+async fn accept(
+    db: &mut PgConnection,
+    group: &[&Accept],
+    news: Option<&str>,
+) -> Result<HashMap<Uuid, Accepted>, RowError> {
     let statement = bind_accounts(bind_runs(sqlx::query(sql::ACCEPT), group), group)?;
-    let row = bind_events(statement, group).bind(own).fetch_one(&mut *db).await?;
+    let row = bind_events(statement, group).bind(news).fetch_one(&mut *db).await?;
     let mut made: HashMap<Uuid, Accepted> =
         row.try_get::<Vec<Uuid>, _>("made")?.into_iter().map(|run| (run, Accepted::Created)).collect();
     let others: Vec<&Accept> = group.iter().filter(|new| !made.contains_key(&new.run.id)).copied().collect();
@@ -116,6 +121,7 @@ fn bind_runs<'q>(statement: Statement<'q>, group: &[&Accept]) -> Statement<'q> {
         .bind(column(group, |new| new.run.fingerprint.as_ref().map(<[u8; 32]>::as_slice)))
         .bind(column(group, |new| new.run.channel.as_str()))
         .bind(column(group, |new| new.run.correlation_id.as_deref()))
+        .bind(column(group, |new| new.run.traceparent.as_deref()))
 }
 
 fn bind_accounts<'q>(statement: Statement<'q>, group: &[&Accept]) -> Result<Statement<'q>, RowError> {
@@ -147,9 +153,13 @@ fn bind_events<'q>(statement: Statement<'q>, group: &[&Accept]) -> Statement<'q>
         .bind(column(group, |new| i16::from(shard_of(new.account.id))))
 }
 
-async fn commit(db: &mut PgConnection, group: &[&Commit], own: &str) -> Result<HashMap<Uuid, Committed>, RowError> {
+async fn commit(
+    db: &mut PgConnection,
+    group: &[&Commit],
+    news: Option<&str>,
+) -> Result<HashMap<Uuid, Committed>, RowError> {
     let statement = bind_changes(bind_held(sqlx::query(sql::COMMIT), group), group)?;
-    let row = bind_secrets(statement, group).bind(own).fetch_one(&mut *db).await?;
+    let row = bind_secrets(statement, group).bind(news).fetch_one(&mut *db).await?;
     let done: HashSet<Uuid> = row.try_get::<Vec<Uuid>, _>("done")?.into_iter().collect();
     let others: Vec<&Commit> = group.iter().filter(|change| !done.contains(&change.run)).copied().collect();
     let mut outcomes: HashMap<Uuid, Committed> = done.into_iter().map(|run| (run, Committed::Done)).collect();
@@ -286,6 +296,7 @@ fn bind_enqueue(enqueue: &Enqueue) -> Result<Statement<'_>, RowError> {
         .bind(run.fingerprint.as_ref().map(<[u8; 32]>::as_slice))
         .bind(run.channel.as_str())
         .bind(&run.correlation_id)
+        .bind(&run.traceparent)
         .bind(write.change.status.map(Status::as_str))
         .bind(write.change.reason.as_ref().map(rows::text_of).transpose()?)
         .bind(&write.change.last_error)

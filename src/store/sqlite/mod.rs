@@ -7,6 +7,7 @@
 mod bulk;
 mod claims;
 mod definitions;
+mod operators;
 mod outbox;
 mod reads;
 mod writes;
@@ -27,11 +28,12 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
-    Accept, Accepted, Account, AccountFilter, Backlog, Claims, Commit, Committed, Credential, DefinitionHash, Enqueue,
-    Enqueued, InstallEntry, Patience, Quarantined, RunView, Standing, Store, StoreError, StoredDefinitions,
-    StoredEvent, Unpublished,
+    Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, Commit, Committed, Credential,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, NewReplay, Patience, QuarantineEntry, QuarantineFilter,
+    QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement, Standing, Store,
+    StoreError, StoredDefinitions, StoredEvent,
 };
-use crate::lifecycle::Region;
+use crate::lifecycle::{Region, Status};
 use crate::reconnect::Reconnect;
 use crate::seal::Sealed;
 use crate::tasks::Tasks;
@@ -262,11 +264,6 @@ impl Store for Sqlite {
         claims::heartbeat(&self.writer, worker, regions).await
     }
 
-    async fn standing(&self, _worker: Uuid) -> Result<Standing, StoreError> {
-        // A file has one worker.
-        Ok(Standing { rank: 0, live: 1 })
-    }
-
     async fn take_over(&self, worker: Uuid, dead_after: Duration, held: &[Uuid]) -> Result<u64, StoreError> {
         claims::take_over(&self.writer, &self.handed, worker, dead_after, held).await
     }
@@ -275,16 +272,60 @@ impl Store for Sqlite {
         claims::retire(&self.writer, worker).await
     }
 
-    async fn unpublished(&self, shards: &[u8], limit: u32) -> Result<Vec<Unpublished>, StoreError> {
-        outbox::unpublished(&self.reads, shards, limit).await
-    }
-
-    async fn published(&self, events: &[(Uuid, i64)]) -> Result<(), StoreError> {
-        outbox::published(&self.writer, events).await
+    async fn relay_pass(&self, pass: RelayPass<'_>) -> Result<Relayed, StoreError> {
+        outbox::relay_pass(&self.writer, &self.reads, pass).await
     }
 
     async fn quarantine(&self, refused: Quarantined) -> Result<(), StoreError> {
         outbox::quarantine(&self.writer, &refused).await
+    }
+
+    async fn failed_accounts(&self, status: Status, after: FailedAt, limit: u32) -> Result<Vec<Candidate>, StoreError> {
+        operators::failed(&self.reads, status, after, limit).await
+    }
+
+    async fn candidates(&self, accounts: &[Uuid]) -> Result<Vec<Candidate>, StoreError> {
+        operators::candidates(&self.reads, accounts).await
+    }
+
+    async fn save_replay(&self, replay: NewReplay) -> Result<bool, StoreError> {
+        operators::save(&self.writer, &replay).await
+    }
+
+    async fn replay(&self, id: Uuid) -> Result<Option<Replay>, StoreError> {
+        operators::replay(&self.reads, id).await
+    }
+
+    async fn replay_of_key(&self, key: &str) -> Result<Option<Replay>, StoreError> {
+        operators::replay_of_key(&self.reads, key).await
+    }
+
+    async fn start_replay(&self, id: Uuid, key: &str) -> Result<bool, StoreError> {
+        operators::start(&self.writer, id, key).await
+    }
+
+    async fn replay_items(&self, id: Uuid, from_place: i64, limit: u32) -> Result<Vec<ReplayItem>, StoreError> {
+        operators::items(&self.reads, id, from_place, limit).await
+    }
+
+    async fn refuse_replay_item(&self, id: Uuid, place: i64, code: &str) -> Result<(), StoreError> {
+        operators::refuse(&self.writer, id, place, code).await
+    }
+
+    async fn finish_replay(&self, id: Uuid) -> Result<(), StoreError> {
+        operators::finish(&self.writer, id).await
+    }
+
+    async fn quarantined(&self, filter: &QuarantineFilter, limit: u32) -> Result<Vec<QuarantineRow>, StoreError> {
+        operators::quarantined(&self.reads, filter, limit).await
+    }
+
+    async fn quarantine_entry(&self, id: Uuid) -> Result<Option<QuarantineEntry>, StoreError> {
+        operators::entry(&self.reads, id).await
+    }
+
+    async fn settle_quarantined(&self, id: Uuid, how: &Settlement, actor: &str) -> Result<bool, StoreError> {
+        operators::settle(&self.writer, id, how, actor).await
     }
 
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError> {

@@ -87,8 +87,14 @@ async fn accept_all<'a>(
 
 const INSERT_RUNS: Bulk = Bulk {
     before: "INSERT INTO runs (id, account_id, environment_id, region, cause, from_phase, fair_key, definition, \
-        replay_of, message_id, fingerprint, channel, correlation_id, state, owner, fence, claimed_at, inserted_at) VALUES ",
-    row: concat!("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE WHEN ? THEN ", now!(), " END, ", now!(), ")"),
+        replay_of, message_id, fingerprint, channel, correlation_id, traceparent, state, owner, fence, claimed_at, inserted_at) VALUES ",
+    row: concat!(
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE WHEN ? THEN ",
+        now!(),
+        " END, ",
+        now!(),
+        ")"
+    ),
     between: ", ",
     after: " ON CONFLICT DO NOTHING RETURNING id",
 };
@@ -114,6 +120,7 @@ async fn insert_runs(db: &mut SqliteConnection, runs: &[RunOf<'_>]) -> Result<Ha
             .bind(run.fingerprint.as_ref().map(<[u8; 32]>::as_slice))
             .bind(run.channel.as_str())
             .bind(&run.correlation_id)
+            .bind(&run.traceparent)
             .bind(if claimed { "running" } else { "queued" })
             .bind(run.claimed_by)
             .bind(i64::from(claimed))

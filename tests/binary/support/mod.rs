@@ -2,6 +2,7 @@
 
 mod cli;
 mod http;
+mod mq;
 mod place;
 mod provider;
 mod worker;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use cli::{Ran, bare};
 pub use http::{Answer, Request, Stream, get, post};
+pub use mq::{Mq, with_id};
 pub use place::{DISABLED, INSTALL, Place, Scratch, api_key, envelope, installs, oauth};
 pub use provider::Provider;
 pub use worker::Worker;
@@ -38,6 +40,12 @@ fn eventually_or<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
         }
         thread::sleep(LOOK);
     }
+}
+
+/// What `/readyz` answers; 0 when it does not.
+pub fn readiness(worker: &Worker) -> (u16, serde_json::Value) {
+    let ready = Request { method: "GET", path: "/readyz", headers: &[], body: b"" };
+    ready.send(worker.probes).map_or((0, serde_json::Value::Null), |answer| (answer.status, answer.json()))
 }
 
 /// The JSON values of a text that has one on each line.

@@ -89,9 +89,27 @@ impl Worker {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// The same of a metric that counts.
+    pub fn count(&self, series: &str) -> u64 {
+        self.metric(series) as u64
+    }
+
     /// Sends SIGTERM.
     pub fn ask_to_stop(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The processor time that it has used, where `/proc` tells.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // The name, in brackets, may hold spaces; user and system time are the 14th and 15th field.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum::<u64>();
+        Some(Duration::from_millis(ticks * 10))
     }
 
     /// Waits for the process to end: how, and how long it took from now.

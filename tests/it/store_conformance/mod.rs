@@ -10,6 +10,7 @@ mod commit;
 pub mod databases;
 mod definitions;
 mod enqueue;
+mod operators;
 mod outage;
 mod outbox;
 mod postgres_only;
@@ -97,10 +98,24 @@ on_both! {
     }
     outbox {
         only_the_lowest_event_of_an_account_is_a_head
-        heads_are_divided_by_shard_and_bounded
-        confirming_twice_is_harmless
+        the_pass_that_takes_an_event_out_answers_with_the_next_one_of_its_account
+        a_pass_that_looks_for_nothing_still_takes_out
+        heads_are_bounded_and_each_shards_oldest
+        accounts_that_are_left_out_hide_nobody_behind_them
+        taking_out_twice_is_harmless
         the_same_refused_request_is_kept_once_and_counted
         another_process_hears_of_a_write
+    }
+    operators {
+        failed_accounts_come_by_status_in_the_order_of_failing
+        candidates_are_told_as_they_are_and_strangers_left_out
+        a_replay_is_kept_with_its_accounts_once_a_key
+        a_plan_is_started_under_one_key
+        an_account_of_a_replay_is_refused_only_while_its_run_is_not_there
+        quarantined_requests_are_filtered_and_paged
+        a_held_request_is_settled_once
+        a_dropped_request_loses_its_body_and_is_kept_anew_when_it_comes_again
+        a_resubmitted_request_that_comes_again_is_only_counted
     }
     definitions {
         applying_twice_changes_nothing_the_second_time

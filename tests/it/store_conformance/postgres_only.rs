@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
 use tidewaiter::lifecycle::Status;
-use tidewaiter::store::postgres::{Postgres, STATEMENTS};
-use tidewaiter::store::{Accepted, Commit, Committed, Patience, Store as _, StoreError};
+use tidewaiter::store::postgres::{OPERATORS_STATEMENTS, Postgres, STATEMENTS};
+use tidewaiter::store::{Accepted, Commit, Committed, Patience, RelayPass, Relayed, Standing, Store as _, StoreError};
 use tidewaiter::tasks::Tasks;
 
 use super::databases::{at, on_empty_postgres, on_postgres, server};
@@ -15,7 +15,7 @@ use super::rows::{ALL_REGIONS, accept, activation, create, held, secrets, worker
 async fn every_statement_can_be_prepared_on_a_fresh_schema() {
     on_postgres(async |database| {
         let mut connection = PgConnection::connect(database.url()).await.unwrap();
-        for statement in STATEMENTS {
+        for statement in STATEMENTS.iter().chain(OPERATORS_STATEMENTS) {
             let prepared = connection.prepare(statement.into_sql_str()).await;
             assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
         }
@@ -177,6 +177,77 @@ async fn an_accept_that_waited_for_the_same_message_is_a_duplicate_of_it() {
             other.execute("COMMIT").await.unwrap();
         });
         assert_eq!(outcome.unwrap(), Accepted::Duplicate { account: first.account.id });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_shard_is_relayed_by_exactly_one_live_worker() {
+    on_postgres(async |database| {
+        let store = database.open().await;
+        let mut workers = Vec::new();
+        for live in 1..=3 {
+            workers.push(worker(&*store).await);
+            for _ in 0..16 {
+                create(&*store, &accept()).await;
+            }
+            let mut seen = Vec::new();
+            for (rank, worker) in workers.iter().enumerate() {
+                let asks = RelayPass { worker: *worker, published: &[], heads: 100, except: &[] };
+                let Relayed { standing, heads } = store.relay_pass(asks).await.unwrap();
+                assert_eq!(standing, Standing { rank: rank as u32, live });
+                assert!(heads.iter().all(|head| standing.relays(head.account)));
+                seen.extend(heads.into_iter().map(|head| head.account));
+            }
+            let count = seen.len();
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!((seen.len(), count), (16 * live as usize, 16 * live as usize));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_relay_pass_reads_by_its_indices_even_when_it_was_planned_on_empty_tables() {
+    on_postgres(async |database| {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        let statement = STATEMENTS.iter().find(|statement| statement.contains("DELETE FROM outbox")).unwrap();
+        let settings = "SET enable_seqscan = off; SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan";
+        connection.execute(sqlx::raw_sql(settings)).await.unwrap();
+        connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PREPARE pass AS {statement}")))).await.unwrap();
+        let explain = "EXPLAIN EXECUTE pass ('00000000-0000-0000-0000-000000000001', 0, '{}', '{}', '{}', '{}', 9)";
+        let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut connection).await.unwrap();
+        let plan = plan.join("\n");
+        for (part, times) in
+            [("Index Only Scan using outbox_pkey", 1), ("Index Scan using outbox_pkey", 1), ("using events_pkey", 1)]
+        {
+            assert_eq!(plan.matches(part).count(), times, "{part}\n{plan}");
+        }
+        for table in ["outbox", "events"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{plan}");
+        }
+        // Sorted is only what was found; a shard is read in the order of its index.
+        assert_eq!(plan.matches("Sort Key").count(), 1, "{plan}");
+        assert_eq!(plan.matches("hashed SubPlan").count(), 2, "{plan}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn failed_accounts_are_read_in_order_from_their_index_by_a_plan_for_any_status() {
+    on_postgres(async |database| {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        let statement = OPERATORS_STATEMENTS.iter().find(|statement| statement.contains("a.updated_at, a.id LIMIT"));
+        connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan").await.unwrap();
+        let prepare = format!("PREPARE failed (text, bigint, uuid, bigint) AS {}", statement.unwrap());
+        connection.execute(sqlx::AssertSqlSafe(prepare)).await.unwrap();
+        let explain = format!("EXPLAIN EXECUTE failed ('needs_reauth', 0, '{}', 10)", uuid::Uuid::nil());
+        let plan: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains("accounts_failed_at") && plan.contains("runs_unfinished"), "{plan}");
+        assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
     })
     .await;
 }

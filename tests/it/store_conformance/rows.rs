@@ -68,6 +68,7 @@ pub fn run(id: Uuid, fair_key: i64) -> NewRun {
         fingerprint: Some([1; 32]),
         channel: Channel::Amqp,
         correlation_id: Some("correlation".to_owned()),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         claimed_by: None,
     }
 }

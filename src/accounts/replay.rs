@@ -1,0 +1,264 @@
+//! A failed account runs again: back to `connecting` with event `updated`, and a new run that is linked to the last.
+//!
+//! A replay begins at `post_install`, on the definition that new imports of its install would get, so that a mended
+//! definition helps. The old run stays as it is.
+
+use uuid::Uuid;
+
+use super::{Accounts, PlanError, Spacing};
+use crate::events::{EventCause, EventInput, envelope};
+use crate::lifecycle::{
+    Cause, CauseTrigger, Next, ReasonCode, Rejection, Snapshot, Status, Transition, Trigger, Word, Work, decide, words,
+};
+use crate::store::{
+    Account, AccountChange, Candidate, Channel, DefinitionHash, Enqueue, Enqueued, NewRun, RunView, StoreError,
+    TransitionWrite, Unpublished,
+};
+
+words! {
+    /// Why an account is not replayed.
+    Ineligible {
+        /// There is no such account.
+        Absent = "unknown_account",
+        /// It was deleted.
+        Deleted = "deleted",
+        /// A run of it is not finished.
+        RunInProgress = "run_in_progress",
+        /// It has not failed.
+        NotFailed = "not_failed",
+        /// Its last outcome is unknown: repeating has to be asked for.
+        OutcomeUnknown = "outcome_unknown",
+        /// It changed since it was chosen.
+        Changed = "changed",
+        /// Its install is not enabled.
+        InstallDisabled = "install_disabled",
+        /// Its install is gone.
+        InstallMissing = "install_missing",
+        /// Its install's definition cannot be run.
+        DefinitionInvalid = "definition_invalid",
+    }
+}
+
+impl Ineligible {
+    /// What it means and what to do, in a sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Absent => "there is no such account",
+            Self::Deleted => "it was deleted",
+            Self::RunInProgress => "a run of it is not finished; replay it when that has ended",
+            Self::NotFailed => "it has not failed",
+            Self::OutcomeUnknown => {
+                "the answer to a request with side effects was lost; --resend makes it again, perhaps a second time"
+            }
+            Self::Changed => "it changed after it was chosen; look at it again",
+            Self::InstallDisabled => "its install is not enabled",
+            Self::InstallMissing => "its install is gone",
+            Self::DefinitionInvalid => "its install's definition cannot be run; mend and apply it first",
+        }
+    }
+}
+
+/// Whether what is known about an account speaks against replaying it; its install is looked at besides.
+#[must_use]
+pub const fn objection(account: &Candidate, resend: bool) -> Option<Ineligible> {
+    match account.status {
+        None => Some(Ineligible::Deleted),
+        Some(Status::Connecting) => Some(Ineligible::RunInProgress),
+        Some(_) if account.has_run => Some(Ineligible::RunInProgress),
+        Some(Status::Active) => Some(Ineligible::NotFailed),
+        Some(Status::PostInstallError | Status::ValidationError | Status::NeedsReauth) => match account.reason {
+            Some(ReasonCode::OutcomeUnknown) if !resend => Some(Ineligible::OutcomeUnknown),
+            _ => None,
+        },
+    }
+}
+
+/// One account that is to run again.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplayOrder<'a> {
+    /// The account.
+    pub account: Uuid,
+    /// The run it gets. Whoever repeats the order names the same one.
+    pub run: Uuid,
+    /// The version in which it was chosen.
+    pub expected_sequence: i64,
+    /// Whether it runs again although its last outcome is unknown.
+    pub resend: bool,
+    /// The replay, whose accounts stand apart from each other so that live work passes.
+    pub replay: &'a str,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayed {
+    /// Its run is queued, by this order or by an earlier one like it.
+    Started,
+    /// It is left as it is.
+    Refused(Ineligible),
+}
+
+impl Accounts {
+    /// Replays an account, unless something speaks against it. Repeating an order is safe.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn replay(&self, order: &ReplayOrder<'_>) -> Result<Replayed, StoreError> {
+        let found = self.store.candidates(&[order.account]).await?.pop();
+        let Some(candidate) = found else { return Ok(Replayed::Refused(Ineligible::Absent)) };
+        if let Some(objection) = objection(&candidate, order.resend) {
+            return Ok(Replayed::Refused(objection));
+        }
+        let definition = match self.definition_of(candidate.install).await? {
+            Ok(definition) => definition,
+            Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
+        };
+        let Some(account) = self.store.account(order.account).await? else {
+            return Ok(Replayed::Refused(Ineligible::Absent));
+        };
+        if account.sequence != order.expected_sequence {
+            return Ok(Replayed::Refused(Ineligible::Changed));
+        }
+        let latest = self.store.runs(order.account, 1).await?.pop();
+        let (enqueue, word) = match self.enqueue_of(order, account, definition, latest.as_ref()) {
+            Ok(enqueue) => enqueue,
+            Err(Rejection::RunInProgress { .. }) => return Ok(Replayed::Refused(Ineligible::RunInProgress)),
+            Err(Rejection::Gone { .. }) => return Ok(Replayed::Refused(Ineligible::Deleted)),
+            Err(_) => return Ok(Replayed::Refused(Ineligible::NotFailed)),
+        };
+        let event = Unpublished::of(order.account, &enqueue.transition.event);
+        Ok(match self.store.enqueue(enqueue).await? {
+            Enqueued::Done => {
+                self.told(word, event);
+                Replayed::Started
+            }
+            Enqueued::RunInProgress => Replayed::Refused(Ineligible::RunInProgress),
+            Enqueued::SequenceMoved => Replayed::Refused(Ineligible::Changed),
+        })
+    }
+
+    /// What a new run of this install's accounts would pin, or why there can be none.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn definition_of(&self, install: Uuid) -> Result<Result<DefinitionHash, Ineligible>, StoreError> {
+        let Some(entry) = self.catalog.install(install).await? else { return Ok(Err(Ineligible::InstallMissing)) };
+        if !entry.is_enabled {
+            return Ok(Err(Ineligible::InstallDisabled));
+        }
+        match self.catalog.plan(entry.effective).await {
+            Ok(_) => Ok(Ok(entry.effective)),
+            Err(PlanError::Store(error)) => Err(error),
+            Err(_) => Ok(Err(Ineligible::DefinitionInvalid)),
+        }
+    }
+
+    fn enqueue_of(
+        &self,
+        order: &ReplayOrder<'_>,
+        mut account: Account,
+        definition: DefinitionHash,
+        latest: Option<&RunView>,
+    ) -> Result<(Enqueue, Word), Rejection> {
+        let snapshot =
+            account.status.map_or(Snapshot::Deleted, |status| Snapshot::Present { status, unfinished_run: None });
+        let decision = decide(&snapshot, &Trigger::RunRequested(Cause::Replay))?;
+        let (Some(transition), Next::Run(Work::Phases(from_phase))) = (decision.transition, decision.next) else {
+            return Err(Rejection::Gone { state: "deleted", trigger: Cause::Replay.as_str() });
+        };
+        let now_ms = self.clock.now_ms();
+        let run = NewRun {
+            id: order.run,
+            cause: Cause::Replay,
+            from_phase,
+            fair_key: self.fair.next(order.replay, now_ms, Spacing::Replay),
+            definition,
+            replay_of: account.latest_run,
+            message_id: None,
+            fingerprint: None,
+            channel: Channel::Internal,
+            correlation_id: latest.and_then(|run| run.correlation_id.clone()),
+            // The producer's trace ended with the run that failed; whoever replays is not part of it.
+            traceparent: None,
+            claimed_by: None,
+        };
+        let expected_sequence = account.sequence;
+        account.status = transition.to;
+        account.reason = None;
+        account.last_error = None;
+        account.sequence += 1;
+        account.updated_at_ms = now_ms;
+        let transition_write = self.replayed(&account, transition, &run, expected_sequence);
+        let enqueue = Enqueue {
+            account: account.id,
+            environment_id: account.environment_id,
+            region: account.region,
+            transition: transition_write,
+            run,
+        };
+        Ok((enqueue, transition.word))
+    }
+
+    fn replayed(&self, account: &Account, transition: Transition, run: &NewRun, expected: i64) -> TransitionWrite {
+        let correlation_id = run.correlation_id.as_deref();
+        let event = envelope(&EventInput {
+            account,
+            transition,
+            cause: EventCause { trigger: CauseTrigger::Replay, run: Some(run.id), correlation_id, traceparent: None },
+            max_context_bytes: self.max_context_bytes,
+        });
+        let change = AccountChange {
+            status: account.status,
+            reason: None,
+            last_error: None,
+            context: None,
+            proven_at_ms: account.proven_at_ms,
+            updated_at_ms: account.updated_at_ms,
+        };
+        TransitionWrite { expected_sequence: expected, change, event }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(status: Option<Status>) -> Candidate {
+        Candidate {
+            id: Uuid::nil(),
+            tenant_id: String::new(),
+            integration_name: String::new(),
+            install: Uuid::nil(),
+            status,
+            reason: None,
+            sequence: 2,
+            updated_at_ms: 0,
+            has_run: false,
+        }
+    }
+
+    #[test]
+    fn only_a_failed_account_that_rests_is_replayed() {
+        let cases = [
+            (None, Some(Ineligible::Deleted)),
+            (Some(Status::Connecting), Some(Ineligible::RunInProgress)),
+            (Some(Status::Active), Some(Ineligible::NotFailed)),
+            (Some(Status::PostInstallError), None),
+            (Some(Status::ValidationError), None),
+            (Some(Status::NeedsReauth), None),
+        ];
+        for (status, expected) in cases {
+            assert_eq!(objection(&candidate(status), false), expected, "{status:?}");
+        }
+        let busy = Candidate { has_run: true, ..candidate(Some(Status::ValidationError)) };
+        assert_eq!(objection(&busy, true), Some(Ineligible::RunInProgress));
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_repeated_only_when_that_is_asked_for() {
+        let reason = Some(ReasonCode::OutcomeUnknown);
+        let unknown = Candidate { reason, ..candidate(Some(Status::PostInstallError)) };
+        assert_eq!(objection(&unknown, false), Some(Ineligible::OutcomeUnknown));
+        assert_eq!(objection(&unknown, true), None);
+    }
+}
