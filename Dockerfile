@@ -1,7 +1,7 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY . .
-RUN cargo build --locked --release
+RUN cargo build --locked --profile dist
 
 FROM debian:12-slim
 # hadolint ignore=DL3008
@@ -9,7 +9,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o 10001 -g 10001 /var/lib/tidewaiter
-COPY --from=build /build/target/release/tidewaiter /usr/local/bin/tidewaiter
+COPY --from=build /build/target/dist/tidewaiter /usr/local/bin/tidewaiter
 # A number, so that an orchestrator can see that it is not root.
 USER 10001:10001
 # The default database, its key file and the event file are made here.

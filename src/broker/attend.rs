@@ -7,13 +7,13 @@ use futures_util::{Stream, StreamExt as _};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, ErrorKind, Event};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::caution::{AfterBreak, Caution};
 use super::error::explain;
-use super::outage::Outage;
+use super::outage::{Outage, SOUND};
 use super::session::Session;
 use super::{Arrival, BrokerError, Subscription};
 
@@ -75,7 +75,7 @@ impl Attendant {
         while self.gate().await {
             let Err(loss) = self.attend().await else { break };
             let pause = self.lost(loss);
-            let _ = self.stop.clone().run_until_cancelled(tokio::time::sleep(pause)).await;
+            let _ = self.stop.clone().run_until_cancelled(sleep(pause)).await;
         }
         let everything = u32::from(self.subscription.prefetch);
         // What a lost session left in hand is finished too; its receipts are worth nothing, its work is.
@@ -89,16 +89,7 @@ impl Attendant {
         if !*self.subscription.open.borrow_and_update() {
             self.outage.closed();
         }
-        let opened = stop.run_until_cancelled(self.subscription.open.wait_for(|open| *open)).await;
-        match opened.map(|opened| opened.is_ok()) {
-            None => false,
-            Some(true) => !stop.is_cancelled(),
-            // Nobody can open it any more.
-            Some(false) => {
-                stop.cancelled().await;
-                false
-            }
-        }
+        stop.run_until_cancelled(stands(&mut self.subscription.open, true)).await.is_some() && !stop.is_cancelled()
     }
 
     fn lost(&mut self, loss: Loss) -> Duration {
@@ -123,7 +114,7 @@ impl Attendant {
                     )
                 }
                 AfterBreak::Stuck(Some(pause)) => {
-                    self.outage.failed(format!(
+                    self.outage.hindered(format!(
                         "the first message of `{queue}` cannot be read (a property that is not UTF-8?), and those \
                          behind it wait: remove it by hand"
                     ));
@@ -131,7 +122,9 @@ impl Attendant {
                 }
             },
         };
-        self.outage.failed(why)
+        let pause = self.outage.failed(why.clone());
+        self.outage.hindered(why);
+        pause
     }
 
     /// One session. `Ok`: asked to stop, and everything in hand is settled as far as time allowed.
@@ -185,7 +178,9 @@ impl Attendant {
             channel.basic_consume(queue.into(), tag.as_str().into(), options, FieldTable::default()).await
         };
         let consumer = broker.within(async { begun.await.map_err(|error| broker.away(&error)) }).await?;
-        self.outage.attached();
+        if !self.caution.stuck() {
+            self.outage.attached();
+        }
         Ok(consumer)
     }
 
@@ -201,12 +196,20 @@ impl Attendant {
             let taken = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Halt::Stop,
-                () = shut(&mut self.subscription.open) => return Halt::Shut,
+                () = stands(&mut self.subscription.open, false) => return Halt::Shut,
                 taken = next => taken,
                 loss = lost(events, &place) => return Halt::Lost(loss),
+                () = sleep(SOUND), if self.caution.stuck() => {
+                    self.caution.freed();
+                    self.outage.attached();
+                    continue;
+                }
             };
             match taken {
                 Some((Ok(delivery), permit)) => {
+                    if self.caution.stuck() {
+                        self.outage.attached();
+                    }
                     let past_it = self.caution.read_one();
                     self.hand_over(Arrival::of(delivery), permit).await;
                     if past_it {
@@ -258,9 +261,10 @@ impl Attendant {
     }
 }
 
-/// Waits until the gate is shut.
-async fn shut(open: &mut tokio::sync::watch::Receiver<bool>) {
-    if open.wait_for(|open| !*open).await.is_err() {
+/// Waits until the gate is open, or shut. When nobody can move it any more, for ever.
+async fn stands(gate: &mut watch::Receiver<bool>, wanted: bool) {
+    let moved = gate.wait_for(|open| *open == wanted).await.is_ok();
+    if !moved {
         std::future::pending::<()>().await;
     }
 }

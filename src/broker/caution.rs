@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::consume::Unreadable;
 
-/// Between two breaks while the delivery limit is being used up: together with connecting, some 25 a second.
-const QUICK: Duration = Duration::from_millis(25);
+/// Between two breaks while the delivery limit is being used up: together with connecting, fewer than 30 a second.
+const QUICK: Duration = Duration::from_millis(15);
 
 /// Breaks in a row, in delivery limits, after which the queue seems to have none. Several such messages can stand
 /// together.
@@ -29,6 +29,8 @@ pub(super) struct Caution {
     single: Option<u16>,
     /// Breaks since the last readable delivery.
     breaks: u32,
+    /// Whether the message at the front does not go away.
+    stuck: bool,
 }
 
 /// What follows from a break.
@@ -43,7 +45,7 @@ pub(super) enum AfterBreak {
 
 impl Caution {
     pub(super) const fn new(prefetch: u16, delivery_limit: u32, unreadable: Unreadable) -> Self {
-        Self { prefetch, delivery_limit, unreadable, single: None, breaks: 0 }
+        Self { prefetch, delivery_limit, unreadable, single: None, breaks: 0, stuck: false }
     }
 
     /// Deliveries to take at once.
@@ -55,6 +57,12 @@ impl Caution {
     pub(super) fn broke(&mut self) -> AfterBreak {
         let first = self.single.replace(0).is_none();
         self.breaks += 1;
+        let after = self.after_break(first);
+        self.stuck = matches!(after, AfterBreak::Stuck(_));
+        after
+    }
+
+    fn after_break(&self, first: bool) -> AfterBreak {
         match self.unreadable {
             Unreadable::UntilGivenUp if self.breaks <= self.delivery_limit.saturating_mul(PATIENCE) => {
                 AfterBreak::Quickly(QUICK, first)
@@ -67,9 +75,20 @@ impl Caution {
         }
     }
 
+    /// Whether a message stands at the front that does not go away.
+    pub(super) const fn stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// The message at the front is gone, or there was none.
+    pub(super) const fn freed(&mut self) {
+        self.stuck = false;
+        self.breaks = 0;
+    }
+
     /// A message could be read. True: the danger is over, and deliveries may be taken at once again.
     pub(super) fn read_one(&mut self) -> bool {
-        self.breaks = 0;
+        self.freed();
         let Some(read) = &mut self.single else { return false };
         *read += 1;
         if *read < self.prefetch {

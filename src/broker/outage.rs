@@ -14,7 +14,7 @@ pub enum SessionState {
     Connecting,
     /// Usable.
     Attached,
-    /// It was attached, was lost a moment ago, and has failed to come back at most twice since. Why it was lost.
+    /// It was attached, was lost a moment ago, and has failed to come back at most twice since. Why that is.
     Rebuilding(String),
     /// Closed by ourselves: the gate is shut, or it was asked to stop.
     Closed,
@@ -39,11 +39,11 @@ impl SessionState {
     }
 }
 
-/// Failed attempts in a row after which a session that was attached counts as failing.
+/// A session that was sound counts as failing when it was lost, or failed to come back, more often in a row.
 const FAILING_AFTER: u32 = 3;
 
 /// A session that lived as long is sound: the next loss is a new one, with short pauses.
-const SOUND: Duration = Duration::from_secs(2);
+pub(super) const SOUND: Duration = Duration::from_secs(2);
 
 /// Keeps the account of a session that comes and goes.
 pub(super) struct Outage {
@@ -76,7 +76,6 @@ impl Outage {
     pub(super) fn attached(&mut self) {
         self.attached = Some(Instant::now());
         self.was_attached = true;
-        self.failures = 0;
         self.recovered();
         self.state.send_replace(SessionState::Attached);
     }
@@ -90,11 +89,11 @@ impl Outage {
     pub(super) fn failed(&mut self, why: String) -> Duration {
         if self.attached.take().is_some_and(|since| since.elapsed() >= SOUND) {
             self.pauses.succeeded();
+            self.failures = 0;
         }
         self.failures += 1;
         self.tell(&why);
         let rebuilding = self.was_attached && self.failures <= FAILING_AFTER;
-        self.was_attached &= rebuilding;
         self.state.send_replace(if rebuilding { SessionState::Rebuilding(why) } else { SessionState::Failing(why) });
         self.pauses.pause()
     }
@@ -108,7 +107,7 @@ impl Outage {
     fn tell(&mut self, why: &str) {
         self.since.get_or_insert_with(Instant::now);
         if self.told != why {
-            tracing::warn!(error = %why, "{} is interrupted; trying again, at least every 3 s", self.what);
+            tracing::warn!(error = %why, "{} is interrupted until that ends; it is tried again and again", self.what);
             why.clone_into(&mut self.told);
         }
     }
@@ -151,7 +150,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sessions_that_die_young_are_rebuilt_ever_more_slowly_and_a_sound_one_quickly() {
-        let (sender, _state) = watch::channel(SessionState::Connecting);
+        let (sender, state) = watch::channel(SessionState::Connecting);
         let mut outage = Outage::new("consuming".to_owned(), sender);
         let mut last = Duration::ZERO;
         for _ in 0..12 {
@@ -159,8 +158,10 @@ mod tests {
             last = outage.failed("gone".to_owned());
         }
         assert!(last >= Duration::from_secs(1), "{last:?}");
+        assert!(matches!(*state.borrow(), SessionState::Failing(_)));
         outage.attached();
         tokio::time::advance(SOUND).await;
         assert!(outage.failed("gone".to_owned()) < Duration::from_millis(200));
+        assert!(state.borrow().is_usable());
     }
 }

@@ -138,7 +138,7 @@ impl Publisher {
         let (mut lost, mut blocked) = (live.lost.subscribe(), live.blocked.subscribe());
         let confirmed = async {
             // Its sender lives in `live`.
-            let _ = blocked.wait_for(Option::is_none).await;
+            let _ = blocked.wait_for(Option::is_none).await.is_ok();
             live.send(&message).await
         };
         let outcome = tokio::select! {
@@ -207,10 +207,10 @@ impl Live {
 }
 
 async fn given_up(lost: &mut watch::Receiver<Option<String>>) -> String {
-    let why = lost.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+    let why = lost.wait_for(Option::is_some).await.map(|why| why.clone().unwrap_or_default());
     match why {
-        Some(why) => why,
-        None => std::future::pending().await,
+        Ok(why) => why,
+        Err(_) => std::future::pending().await,
     }
 }
 

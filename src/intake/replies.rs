@@ -27,6 +27,9 @@ const CONNECTION: Duration = Duration::from_secs(5);
 /// After a stop, the replies that wait have this long.
 const LAST_REPLIES: Duration = Duration::from_secs(2);
 
+/// How the names begin that RabbitMQ gives to askers without a queue (direct reply-to).
+const DIRECT: &str = "amq.rabbitmq.reply-to.";
+
 /// Where a reply is wanted.
 #[derive(Debug)]
 pub struct Asked {
@@ -123,13 +126,10 @@ async fn publish(accounts: &Accounts, publisher: &Publisher, reply: Reply) -> Re
         timestamp_s: u64::try_from(accounts.clock.now_ms() / 1000).ok(),
         ..Properties::default()
     };
-    let outgoing = || Outgoing {
-        exchange: "",
-        routing_key: &asked.queue,
-        mandatory: true,
-        properties: properties.clone(),
-        body: &body,
-    };
+    // The broker says of a direct reply that no queue took it, although its asker has it.
+    let mandatory = !asked.queue.starts_with(DIRECT);
+    let (queue, body) = (asked.queue.as_str(), body.as_slice());
+    let outgoing = || Outgoing { exchange: "", routing_key: queue, mandatory, properties: properties.clone(), body };
     let mut published = publisher.publish(outgoing()).await;
     if matches!(published, Err(PublishError::Away(_))) && connected(publisher).await {
         published = publisher.publish(outgoing()).await;

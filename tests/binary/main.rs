@@ -30,3 +30,4 @@ mod shared;
 mod shutdown;
 mod start;
 mod support;
+mod topology;

@@ -12,8 +12,11 @@
 )]
 
 mod api;
+mod broker;
 mod debug;
+mod exchange;
 mod operate;
+mod reducers;
 mod relay;
 #[path = "../support/mod.rs"]
 mod shared;

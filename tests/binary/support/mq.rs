@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use lapin::BasicProperties;
+use futures_util::StreamExt as _;
 use lapin::message::BasicGetMessage;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::Value;
 use sqlx::Connection as _;
 use tokio::runtime::{Builder, Runtime};
@@ -75,6 +78,24 @@ impl Mq {
     #[track_caller]
     pub fn next(&self, queue: &str) -> BasicGetMessage {
         self.runtime.block_on(self.client.next(queue, SOON)).unwrap_or_else(|| panic!("nothing in {queue}"))
+    }
+
+    /// Publishes to a queue and waits for the reply on the same channel, without a queue of one's own (RabbitMQ's direct
+    /// reply-to): the reply's type.
+    #[track_caller]
+    pub fn ask(&self, queue: &str, properties: BasicProperties, body: impl AsRef<[u8]>) -> String {
+        const DIRECT: &str = "amq.rabbitmq.reply-to";
+        let asked = async {
+            let connection = Connection::connect(&self.vhost.url(), ConnectionProperties::default()).await?;
+            let channel = connection.create_channel().await?;
+            let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+            let mut replies = channel.basic_consume(DIRECT.into(), "".into(), options, FieldTable::default()).await?;
+            let (options, properties) = (BasicPublishOptions::default(), properties.with_reply_to(DIRECT.into()));
+            channel.basic_publish("".into(), queue.into(), options, body.as_ref(), properties).await?.await?;
+            replies.next().await.unwrap()
+        };
+        let reply = self.runtime.block_on(async { tokio::time::timeout(SOON, asked).await.unwrap().unwrap() });
+        reply.properties.kind().as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
     /// The next reply in a queue: its type, its correlation id and its body.
