@@ -15,7 +15,7 @@ use super::caution::{AfterBreak, Caution};
 use super::error::explain;
 use super::outage::{Outage, SOUND};
 use super::session::Session;
-use super::{Arrival, BrokerError, Subscription};
+use super::{Arrival, BrokerError, Subscription, Unreadable};
 
 /// How long what is in hand may take after the stop.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -93,38 +93,38 @@ impl Attendant {
     }
 
     fn lost(&mut self, loss: Loss) -> Duration {
+        let Loss::Away(why) = loss else { return self.broke() };
+        self.outage.failed(why)
+    }
+
+    fn broke(&mut self) -> Duration {
         let queue = &self.subscription.queue;
-        let why = match loss {
-            Loss::Away(why) => return self.outage.failed(why),
-            Loss::Unreadable => match self.caution.broke() {
-                AfterBreak::Quickly(pause, first) => {
-                    if first {
-                        tracing::warn!(
-                            queue,
-                            "a message cannot be read (a property that is not UTF-8?); deliveries are taken one at a \
-                             time until the broker gives it up, which its delivery limit makes it do"
-                        );
+        match self.caution.broke() {
+            AfterBreak::Quickly(pause, first) => {
+                if first {
+                    tracing::warn!(
+                        queue,
+                        "a message cannot be read (a property that is not UTF-8?); deliveries are taken one at a \
+                         time until the broker gives it up, which its delivery limit makes it do"
+                    );
+                }
+                pause
+            }
+            AfterBreak::Stuck(pause) => {
+                let what = match self.subscription.unreadable {
+                    Unreadable::UntilGivenUp => {
+                        "either many such messages stand there, which the broker gives up one after another, or the \
+                         queue has no delivery limit: then give it one, or remove the message by hand"
                     }
-                    return pause;
-                }
-                AfterBreak::Stuck(None) => {
-                    format!(
-                        "the first message of `{queue}` cannot be read (a property that is not UTF-8?) and the broker \
-                         does not give it up: the queue needs a delivery limit, or remove the message by hand"
-                    )
-                }
-                AfterBreak::Stuck(Some(pause)) => {
-                    self.outage.hindered(format!(
-                        "the first message of `{queue}` cannot be read (a property that is not UTF-8?), and those \
-                         behind it wait: remove it by hand"
-                    ));
-                    return pause;
-                }
-            },
-        };
-        let pause = self.outage.failed(why.clone());
-        self.outage.hindered(why);
-        pause
+                    Unreadable::Rest(_) => "remove it by hand",
+                };
+                self.outage.hindered(format!(
+                    "the first message of `{queue}` cannot be read (a property that is not UTF-8?), and those behind \
+                     it wait: {what}"
+                ));
+                pause
+            }
+        }
     }
 
     /// One session. `Ok`: asked to stop, and everything in hand is settled as far as time allowed.

@@ -14,7 +14,7 @@ use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output, Table};
 use crate::accounts::ImportError;
 use crate::app;
-use crate::broker::{Broker, Publisher};
+use crate::broker::Broker;
 use crate::clock::rfc3339;
 use crate::config::Settings;
 use crate::intake::{Address, Intake, json as strict};
@@ -297,7 +297,7 @@ impl Resubmit {
         let Some((broker, address)) = broker.and_then(|broker| Some((broker, Address::of(broker)?))) else {
             return Ok(Way::Direct);
         };
-        let publisher = Publisher::new(Broker::new(broker)?, "resubmissions");
+        let publisher = address.publisher(Broker::new(broker)?, "resubmissions");
         if !self.dry_run {
             tasks.spawn("publisher", publisher.clone().run(tasks.stop()));
         }

@@ -17,7 +17,8 @@ use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
-/// The longest name of a queue that is kept in clear, in characters: what a dead letter says about it may be forged.
+/// The longest name of a queue that is kept in clear, in characters and without control characters: what a dead letter
+/// says about it may be forged.
 const LONGEST_QUEUE: usize = 255;
 /// How far a message's own timestamp may lie back, in milliseconds: a day.
 const OLDEST_TIMESTAMP_MS: i64 = 24 * 60 * 60 * 1000;
@@ -305,7 +306,9 @@ impl Intake {
         } else {
             &delivery.bytes[..]
         };
-        let queue = delivery.beside.as_ref().map(|beside| beside.queue.chars().take(LONGEST_QUEUE).collect());
+        // PostgreSQL does not take every character, and what cannot be kept would hold up the dead letters behind it.
+        let named = |queue: &str| queue.chars().filter(|c| !c.is_control()).take(LONGEST_QUEUE).collect();
+        let queue = delivery.beside.as_ref().map(|beside| named(&beside.queue));
         let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
         let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
