@@ -17,6 +17,7 @@ mod debug;
 mod operate;
 mod reducers;
 mod relay;
+mod relay_mix;
 #[path = "../support/mod.rs"]
 mod shared;
 mod sqlite_start;
