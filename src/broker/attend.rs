@@ -171,7 +171,7 @@ impl Attendant {
     async fn consume(&mut self, channel: &Channel) -> Result<Consumer, Loss> {
         self.consumers += 1;
         let (broker, queue) = (&self.subscription.broker, self.subscription.queue.as_str());
-        let tag = format!("tidewaiter-{queue}-{}", self.consumers);
+        let tag = tag_of(queue, self.consumers);
         let begun = async {
             channel.basic_qos(self.caution.prefetch(), BasicQosOptions::default()).await?;
             let options = BasicConsumeOptions::default();
@@ -261,6 +261,11 @@ impl Attendant {
     }
 }
 
+/// The tag of a queue's n-th consumer. AMQP allows 255 bytes, so of a long name the end is missing.
+fn tag_of(queue: &str, number: u32) -> String {
+    format!("tidewaiter-{}-{number}", &queue[..queue.floor_char_boundary(200)])
+}
+
 /// Waits until the gate is open, or shut. When nobody can move it any more, for ever.
 async fn stands(gate: &mut watch::Receiver<bool>, wanted: bool) {
     let moved = gate.wait_for(|open| *open == wanted).await.is_ok();
@@ -283,5 +288,17 @@ fn loss(error: &lapin::Error, place: &str) -> Loss {
     match error.kind() {
         ErrorKind::ParsingError(_) => Loss::Unreadable,
         _ => Loss::Away(explain(error, place)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_of_the_longest_queue_fits_into_a_short_text() {
+        assert_eq!(tag_of("imports.eu", 2), "tidewaiter-imports.eu-2");
+        let tag = tag_of(&"\u{e9}".repeat(127), u32::MAX);
+        assert!(lapin::types::ShortString::try_new(tag.as_str()).is_ok(), "{} bytes", tag.len());
     }
 }

@@ -104,7 +104,7 @@ impl Outage {
 
     /// It is there and of no use for now, such as when the broker blocks it.
     pub(super) fn hindered(&mut self, why: String) {
-        self.tell(&why, "");
+        self.tell(&why, " until that ends");
         self.state.send_replace(SessionState::Failing(why));
     }
 

@@ -306,9 +306,7 @@ impl Intake {
         } else {
             &delivery.bytes[..]
         };
-        // PostgreSQL does not take every character, and what cannot be kept would hold up the dead letters behind it.
-        let named = |queue: &str| queue.chars().filter(|c| !c.is_control()).take(LONGEST_QUEUE).collect();
-        let queue = delivery.beside.as_ref().map(|beside| named(&beside.queue));
+        let queue = delivery.beside.as_ref().map(|beside| kept_queue(&beside.queue));
         let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
         let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
@@ -340,6 +338,12 @@ impl Intake {
     }
 }
 
+/// A queue's name as it is kept in clear. What a dead letter says about it may be forged: a NUL in it would keep the
+/// letter out of the quarantine, and so in its queue, for ever.
+fn kept_queue(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(LONGEST_QUEUE).collect()
+}
+
 /// The methods whose access token the worker could make itself, in a later version.
 const fn mints(method: AuthenticationMethod) -> bool {
     match method {
@@ -360,5 +364,17 @@ const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Dispos
             Channel::Http => metrics::Disposition::Refused(refusal.code),
             Channel::Amqp | Channel::File | Channel::Internal => metrics::Disposition::Quarantined(refusal.code),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_forged_queue_can_be_kept() {
+        assert_eq!(kept_queue("tidewaiter.imports.eu"), "tidewaiter.imports.eu");
+        assert_eq!(kept_queue("\0im\u{1b}[2Jports\n"), "im[2Jports");
+        assert_eq!(kept_queue(&"\u{e9}".repeat(300)).chars().count(), LONGEST_QUEUE);
     }
 }
