@@ -107,7 +107,7 @@ impl Outage {
     fn tell(&mut self, why: &str) {
         self.since.get_or_insert_with(Instant::now);
         if self.told != why {
-            tracing::warn!(error = %why, "{} is interrupted; trying again, at least every 3 s", self.what);
+            tracing::warn!(error = %why, "{} is interrupted until that ends; it is tried again and again", self.what);
             why.clone_into(&mut self.told);
         }
     }

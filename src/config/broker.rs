@@ -58,6 +58,10 @@ impl BrokerUrl {
         self.url.expose_secret()
     }
 
+    fn is_tls(&self) -> bool {
+        self.expose().starts_with("amqps:")
+    }
+
     /// Host, port and virtual host, as error messages name the broker.
     #[must_use]
     pub fn place(&self) -> &str {
@@ -135,6 +139,11 @@ pub(super) fn read(reader: &Reader<'_>, url: Option<BrokerUrl>) -> Result<Option
         && Region::ALL.iter().any(|region| queue.for_region(*region) == *dead)
     {
         return Err(reader.refuse("broker.dead_queue", "is the name of a queue of imports too"));
+    }
+    if ca_file.is_some() && url.as_ref().is_some_and(|url| !url.is_tls()) {
+        return Err(
+            reader.refuse("broker.ca_file", "is set, but `broker.url` is not `amqps://`: nothing would be verified")
+        );
     }
     let exchanges = [
         ("broker.imports_exchange", &imports_exchange),

@@ -188,6 +188,44 @@ fn the_database_url_is_set_once_and_read_from_a_file_where_one_is_named() {
 }
 
 #[test]
+fn the_broker_is_there_when_its_url_is_and_takes_the_events_then() {
+    let url = "amqp://worker:hunter2@mq:5673/tide";
+    let loaded = Settings::load(&environment(&[("AMQP_URL", url)])).unwrap();
+    let broker = loaded.settings.broker.as_ref().unwrap();
+    assert_eq!(broker.url.expose(), url);
+    let shown = "\"amqp://worker:***@mq:5673/tide\"".to_owned();
+    assert_eq!(value_of(&loaded, "broker.url"), (shown, "environment variable AMQP_URL".to_owned()));
+    assert_eq!(loaded.settings.events.sink, Sink::Broker);
+    let queue = broker.imports_queue.as_ref().unwrap().for_region(crate::lifecycle::Region::Eu);
+    assert_eq!(queue, "tidewaiter.imports.eu");
+
+    let secret = TestFile::new("amqp", &format!("{url}\n"));
+    let named = [("TIDEWAITER__BROKER__URL_FILE", secret.0.to_str().unwrap()), ("TIDEWAITER__EVENTS__SINK", "stdout")];
+    let settings = Settings::load(&environment(&named)).unwrap().settings;
+    assert_eq!((settings.broker.unwrap().url.expose(), settings.events.sink), (url, Sink::Stdout));
+
+    let none = [("AMQP_URL", url), ("TIDEWAITER__BROKER__EVENTS_EXCHANGE", ""), ("TIDEWAITER__BROKER__DEAD_QUEUE", "")];
+    let settings = Settings::load(&environment(&none)).unwrap().settings;
+    assert_eq!((settings.broker.unwrap().dead_queue, settings.events.sink), (None, Sink::Stdout));
+}
+
+#[test]
+fn mistakes_about_the_broker_are_refused() {
+    let broker = |more: &[(&str, &str)]| refused(&[&[("AMQP_URL", "amqp://u:hunter2@mq")], more].concat());
+    assert_snapshot!(refused(&[("AMQP_URL", "http://u:hunter2@mq")]), @"configuration key `broker.url` (environment variable AMQP_URL): must begin with `amqp://` or `amqps://`");
+    assert_snapshot!(refused(&[("AMQP_URL", "amqp://u:hunter2/3@mq")]), @"configuration key `broker.url` (environment variable AMQP_URL): is not a URL of the form `amqp://USER:PASSWORD@HOST:PORT/VHOST` (or `amqps://`); characters like `/`, `#` and `@` in a password or virtual host are written as `%2F`, `%23` and `%40`");
+    assert_snapshot!(refused(&[("TIDEWAITER__EVENTS__SINK", "broker")]), @"configuration key `events.sink` (environment variable TIDEWAITER__EVENTS__SINK): is `broker`, but `broker.url` is not set");
+    assert_snapshot!(broker(&[("TIDEWAITER__EVENTS__SINK", "broker"), ("TIDEWAITER__BROKER__EVENTS_EXCHANGE", "")]), @"configuration key `events.sink` (environment variable TIDEWAITER__EVENTS__SINK): is `broker`, but `broker.events_exchange` is empty");
+    assert_snapshot!(broker(&[("TIDEWAITER__BROKER__PREFETCH", "0")]), @"configuration key `broker.prefetch` (environment variable TIDEWAITER__BROKER__PREFETCH): must be 1 to 1000, not 0");
+    assert_snapshot!(broker(&[("TIDEWAITER__BROKER__IMPORTS_QUEUE", "imports.{tenant}")]), @"configuration key `broker.imports_queue` (environment variable TIDEWAITER__BROKER__IMPORTS_QUEUE): `imports.{tenant}` may hold `{region}` and no other braces");
+    assert_snapshot!(broker(&[("TIDEWAITER__BROKER__DEAD_QUEUE", "tidewaiter.imports.eu")]), @"configuration key `broker.dead_queue` (environment variable TIDEWAITER__BROKER__DEAD_QUEUE): is the name of a queue of imports too");
+    assert_snapshot!(broker(&[("TIDEWAITER__BROKER__EVENTS_EXCHANGE", "amq.topic")]), @"configuration key `broker.events_exchange` (environment variable TIDEWAITER__BROKER__EVENTS_EXCHANGE): must not begin with `amq.`, which the broker keeps for itself");
+    assert_snapshot!(broker(&[("TIDEWAITER__BROKER__EVENTS_EXCHANGE", "tidewaiter.imports")]), @"configuration key `broker.events_exchange` (environment variable TIDEWAITER__BROKER__EVENTS_EXCHANGE): is the same exchange as `broker.imports_exchange`");
+    assert_snapshot!(broker(&[("TIDEWAITER__BROKER__CA_FILE", "/ca.pem")]), @"configuration key `broker.ca_file` (environment variable TIDEWAITER__BROKER__CA_FILE): is set, but `broker.url` is not `amqps://`: nothing would be verified");
+    assert_snapshot!(broker(&[("TIDEWAITER__BROKER__URL_FILE", "/run/url")]), @"configuration key `broker.url_file` (environment variable TIDEWAITER__BROKER__URL_FILE): `broker.url` is set too (environment variable AMQP_URL) | set one of the two");
+}
+
+#[test]
 fn a_server_database_has_no_default_key_file() {
     let server = ("DATABASE_URL", "postgres://db/tidewaiter");
     let loaded = Settings::load(&environment(&[server])).unwrap();
@@ -205,6 +243,9 @@ fn no_error_display_or_debug_text_shows_a_password() {
     let loaded = Settings::load(&environment(&[("DATABASE_URL", &url)])).unwrap();
     texts.push(format!("{loaded:?} {:?}", loaded.effective()));
     texts.push(refused(&[("DATABASE_URL", canary)]));
+    let loaded = Settings::load(&environment(&[("AMQP_URL", &format!("amqp://u:{canary}@mq"))])).unwrap();
+    texts.push(format!("{loaded:?} {:?}", loaded.effective()));
+    texts.push(refused(&[("AMQP_URL", &format!("amqp://u:{canary}@x@mq"))]));
     texts.push(refused(&[("DATABASE_URL", &format!("postgres://w:{canary}#1@db"))]));
     texts.push(refused(&[("TIDEWAITER__DATABASE__PASSWORD", canary)]));
     texts.push(refused(&[("DATABASE_URL", &url), ("TIDEWAITER__DATABASE__URL", "sqlite://x")]));
@@ -222,7 +263,7 @@ fn no_error_display_or_debug_text_shows_a_password() {
     for text in &texts {
         assert!(!text.contains(canary), "{text}");
     }
-    assert_snapshot!(texts[6], @r#"configuration (file unclosed.toml): TOML parse error at line 2, column 53: invalid basic string, expected `"`"#);
+    assert_snapshot!(texts[8], @r#"configuration (file unclosed.toml): TOML parse error at line 2, column 53: invalid basic string, expected `"`"#);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::table::Rules;
 const MOST_LINES: usize = 500;
 
 /// Test code that may wait for time to pass: it feeds, disturbs and watches live processes.
-const PACED: [&str; 2] = ["chaos/driver/", "binary/support/"];
+const PACED: [&str; 3] = ["chaos/driver/", "binary/support/", "support/"];
 
 /// What a pure module never names: crates and functions that wait, look at the world or talk.
 const IMPURE: &[&[&str]] = &[

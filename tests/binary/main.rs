@@ -31,3 +31,4 @@ mod shared;
 mod shutdown;
 mod start;
 mod support;
+mod topology;

@@ -28,7 +28,7 @@ const fn body(name: &'static str, code: IntakeCode, spoiled: fn(&Message, Channe
 /// All of them for a channel; a corpus takes them in turn.
 pub fn ways(channel: Channel) -> Vec<&'static Way> {
     let properties: &[Way] = if channel == Channel::Broker { &PROPERTIES } else { &[] };
-    BODIES.iter().chain(properties).collect()
+    properties.iter().chain(&BODIES).collect()
 }
 
 /// Malformed bodies, by every channel.

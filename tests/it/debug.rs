@@ -1,11 +1,13 @@
 //! No `Debug` output shows a secret: whatever is printed in a panic or a log line by mistake.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tidewaiter::accounts::{Ended, FastLane, ImportRequest, Opened, Started};
 use tidewaiter::actions::{AccountFacts, Input, Limits, Output, Start, Stepper, Tick};
+use tidewaiter::broker::{Arrival, Broker, Outgoing, Properties, Publisher};
 use tidewaiter::config::{Settings, Sources};
 use tidewaiter::credentials::{GrantOutcome, Redactor, SecretPaths};
 use tidewaiter::definitions::{DefinitionSet, Effective, Install, Integration, Plan};
@@ -158,6 +160,23 @@ fn a_stepper_and_what_goes_in_and_out_of_it_show_no_secret() {
     shows_nothing("Input", &Input::Answered(response));
     let timeout = Duration::from_secs(1);
     shows_nothing("Request", &Request { method: "GET".to_owned(), url, headers, body: Some(body), timeout });
+}
+
+#[test]
+fn what_comes_from_the_broker_and_goes_to_it_shows_no_secret() {
+    let headers = BTreeMap::from([("authorization".to_owned(), CANARY.into())]);
+    let properties = Properties { headers, ..Properties::default() };
+    let body = CANARY.as_bytes();
+    let outgoing = Outgoing { exchange: "x", routing_key: "y", mandatory: false, properties: properties.clone(), body };
+    shows_nothing("Outgoing", &outgoing);
+    shows_nothing("Arrival", &Arrival::detached(body.to_vec(), properties));
+    let url = format!("amqp://tidewaiter:{CANARY}@127.0.0.1");
+    let sources = Sources { environment: vec![("AMQP_URL".into(), url.into())], ..Sources::default() };
+    let settings = Settings::load(&sources).unwrap().settings;
+    shows_nothing("Settings", &settings);
+    let broker = Broker::new(&settings.broker.unwrap()).unwrap();
+    shows_nothing("Broker", &broker);
+    shows_nothing("Publisher", &Publisher::new(broker, "events"));
 }
 
 #[test]

@@ -14,6 +14,7 @@
 mod api;
 mod broker;
 mod debug;
+mod exchange;
 mod operate;
 mod reducers;
 mod relay;

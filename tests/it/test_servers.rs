@@ -10,6 +10,7 @@ use crate::shared::client::{Client, Said};
 use crate::shared::proxy::Proxy;
 use crate::shared::raw;
 use crate::shared::vhost::Vhost;
+use crate::shared::wait::comes_true;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -60,12 +61,7 @@ async fn a_connection_is_closed_by_the_management_interface() {
 }
 
 async fn ended(connection: &lapin::Connection) {
-    let ended = async {
-        while connection.status().connected() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(SOON, ended).await.expect("the connection notices");
+    assert!(comes_true(SOON, async || !connection.status().connected()).await, "the connection notices");
 }
 
 /// Sends a byte by way of `stream` to an echo and reads it back within a moment; what came of it.

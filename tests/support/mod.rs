@@ -9,3 +9,4 @@ pub mod proxy;
 pub mod raw;
 pub mod services;
 pub mod vhost;
+pub mod wait;

@@ -82,10 +82,11 @@ impl Options {
     pub fn short_brokered(server: String, broker: BrokerAt) -> Self {
         Self {
             broker: Some(broker),
-            lines: 700,
+            lines: 400,
+            over: Duration::from_secs(15),
             kill_hits: 2,
             break_every: Some(Duration::from_secs(3)),
-            breaks: 4,
+            breaks: 3,
             ..Self::short(Server::SharedPostgres(server))
         }
     }

@@ -70,15 +70,17 @@ impl Trouble<'_> {
         }
     }
 
-    /// Kills a random worker, at a moment when it holds runs if there is one soon, and starts it again.
+    /// Kills a random worker, or the first one that holds runs if one does soon, and starts it again.
     fn strike(&mut self) -> anyhow::Result<()> {
-        let victim = self.rng.below(self.workers.len());
-        let worker = &mut self.workers[victim];
+        let count = self.workers.len();
+        let mut victim = self.rng.below(count);
         let aimed = Instant::now();
-        let mut running = 0;
+        let mut running = self.workers[victim].metric(HELD).unwrap_or(0);
         while running == 0 && aimed.elapsed() < AIM {
-            running = worker.metric(HELD).unwrap_or(0);
+            victim = (victim + 1) % count;
+            running = self.workers[victim].metric(HELD).unwrap_or(0);
         }
+        let worker = &mut self.workers[victim];
         let place = self.scene.place;
         let before = place.events_len();
         worker.kill()?;

@@ -143,7 +143,12 @@ fn ending(row: &AccountRow, entry: &Entry, verdict: &mut Verdict) {
         verdict.breaks(Rule::Connecting, format!("Account {id} (line {line}) is still connecting."));
     } else if row.status != wanted {
         let code = row.reason.as_ref().map_or("no reason", |reason| reason.code.as_str());
-        let unlucky = matches!(code, "upstream_unavailable" | "timeout") && row.status != "needs_reauth";
+        let unlucky = match code {
+            "upstream_unavailable" | "timeout" => row.status != "needs_reauth",
+            // A refresh that was left without an answer is sent once more and, left so again, never a third time.
+            "refresh_outcome_unknown" => wanted == "needs_reauth",
+            _ => false,
+        };
         if unlucky {
             verdict.figures.exhausted += 1;
         } else {

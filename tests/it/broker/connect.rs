@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tidewaiter::broker::topology::{self, Plan};
 use tidewaiter::broker::{Broker, BrokerError, Timeouts};
-use tokio::time::{sleep, timeout};
 
 use super::{SOON, broker, settings};
 use crate::shared::vhost::Vhost;
+use crate::shared::wait::comes_true;
 
 fn plan(url: &str) -> Plan {
     topology::plan(&settings(url, &[]), &[])
@@ -34,12 +34,7 @@ fn left() -> usize {
 const MANY: usize = 100;
 
 async fn most_are_gone() {
-    let gone = async {
-        while left() > MANY / 2 {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    assert!(timeout(SOON, gone).await.is_ok(), "{} are left of {MANY}", left());
+    assert!(comes_true(SOON, async || left() <= MANY / 2).await, "{} are left of {MANY}", left());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,10 +14,11 @@ use tidewaiter::broker::{Arrival, Broker, SessionState, Subscription, Unreadable
 use tidewaiter::config::{self, Settings, Sources};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared::client::{Client, Said};
+use crate::shared::wait::comes_true;
 
 /// No test waits longer for anything.
 const SOON: Duration = Duration::from_secs(20);
@@ -142,13 +143,11 @@ fn attached(state: &SessionState) -> bool {
 /// is settled, cancelled or not.
 async fn holds(client: &Client, queue: &str, ready: u32) {
     let mut found = None;
-    let reached = timeout(SOON, async {
-        while found != Some(ready) {
-            sleep(Duration::from_millis(20)).await;
-            found = client.count(queue).await.map(|(ready, _)| ready);
-        }
+    let reached = comes_true(SOON, async || {
+        found = client.count(queue).await.map(|(ready, _)| ready);
+        found == Some(ready)
     });
-    assert!(reached.await.is_ok(), "{queue} holds {found:?}");
+    assert!(reached.await, "{queue} holds {found:?}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's task ends with its runtime")]

@@ -1,9 +1,9 @@
 //! What passes, and what must not be mistaken for a fault.
 
 use super::forged::{clean, clean_brokered, edit, received};
-use crate::history::{Disposition, Refusal, RowReason};
+use crate::history::{Confirmed, Disposition, Refusal, RowReason};
 use crate::judge::{Rule, judge};
-use crate::ledger::Expect;
+use crate::ledger::{Entry, Expect};
 
 #[test]
 fn a_clean_history_passes_whatever_its_seed() {
@@ -23,13 +23,27 @@ fn a_clean_history_over_a_broker_passes_whatever_its_seed() {
 
 #[test]
 fn an_unreadable_message_published_twice_may_be_there_twice() {
-    let mut history = clean_brokered(1, 700);
+    let mut history = clean_brokered(1, 200);
     let unreadable = history.ledger.entries.iter().find(|entry| entry.expect == Expect::Unreadable).unwrap().line;
     let brokered = history.brokered.as_mut().unwrap();
     brokered.dead_letters += 1;
     brokered.confirmed.iter_mut().find(|confirmed| confirmed.number == unreadable).unwrap().tries = 2;
     let verdict = judge(&history);
     assert_eq!((verdict.violations, verdict.figures.republished), (Vec::new(), 1));
+}
+
+#[test]
+fn a_refused_body_that_came_in_two_forms_may_be_in_the_quarantine_twice() {
+    let mut history = clean_brokered(1, 200);
+    let conflict = history.ledger.entries.iter().find(|entry| entry.expect == Expect::Conflict).unwrap().clone();
+    let brokered = history.brokered.as_mut().unwrap();
+    let row = brokered.quarantine.iter().find(|row| row.message_id == conflict.message_id).unwrap().clone();
+    brokered.quarantine.push(row);
+    assert_eq!(judge(&history).violations.iter().map(|v| v.rule).collect::<Vec<_>>(), [Rule::Quarantine]);
+    let line = history.ledger.entries.len() + 1;
+    history.ledger.entries.push(Entry { line, expect: Expect::Duplicate, ..conflict });
+    history.brokered.as_mut().unwrap().confirmed.push(Confirmed { number: line, tries: 1 });
+    assert_eq!(judge(&history).violations, []);
 }
 
 #[test]
@@ -122,14 +136,14 @@ fn a_line_reported_as_its_own_duplicate_is_excused_by_a_database_kill_only() {
 
 #[test]
 fn bad_luck_with_the_upstream_is_granted_to_a_few_accounts() {
-    let spoiled = |count: usize| {
-        let mut history = clean(9, 200);
-        let active: Vec<_> =
-            history.accounts.iter().filter(|row| row.status == "active").map(|row| row.id.clone()).collect();
-        for id in active.iter().take(count) {
+    let spoiled = |status: &str, code: &str, count: usize| {
+        let mut history = clean(9, 400);
+        let ended: Vec<_> =
+            history.accounts.iter().filter(|row| row.status == status).map(|row| row.id.clone()).collect();
+        for id in ended.iter().take(count) {
             let row = history.accounts.iter_mut().find(|row| row.id == *id).unwrap();
             "post_install_error".clone_into(&mut row.status);
-            row.reason = Some(RowReason { code: "upstream_unavailable".to_owned() });
+            row.reason = Some(RowReason { code: code.to_owned() });
             let row = row.clone();
             let correlation =
                 history.ledger.entries.iter().find(|e| e.tenant == row.tenant_id).unwrap().correlation_id.clone();
@@ -150,6 +164,8 @@ fn bad_luck_with_the_upstream_is_granted_to_a_few_accounts() {
         let verdict = judge(&history);
         (verdict.violations.iter().filter(|v| v.rule == Rule::Ending).count(), verdict.figures.exhausted)
     };
-    assert_eq!(spoiled(3), (0, 3));
-    assert_eq!(spoiled(4), (1, 4));
+    assert_eq!(spoiled("active", "upstream_unavailable", 3), (0, 3));
+    assert_eq!(spoiled("active", "upstream_unavailable", 4), (1, 4));
+    assert_eq!(spoiled("needs_reauth", "refresh_outcome_unknown", 1), (0, 1));
+    assert_eq!(spoiled("active", "refresh_outcome_unknown", 1), (1, 0), "its token was never refreshed");
 }

@@ -16,9 +16,9 @@ fn caught_whole(rule: Rule, mutate: impl Fn(&mut History, &mut Rng)) -> Vec<Viol
     caught_in(|seed| clean_brokered(seed, 200), rule, mutate)
 }
 
-/// Among enough messages for each way to be malformed to occur.
-fn caught_among_many(rule: Rule, mutate: impl Fn(&mut Brokered)) {
-    caught_in(|seed| clean_brokered(seed, 700), rule, |history, _| mutate(history.brokered.as_mut().unwrap()));
+/// Among messages of which none is unreadable.
+fn caught_among_readable(rule: Rule, mutate: impl Fn(&mut Brokered)) {
+    caught_in(|seed| clean_brokered(seed, 100), rule, |history, _| mutate(history.brokered.as_mut().unwrap()));
 }
 
 #[test]
@@ -90,14 +90,14 @@ fn a_message_left_in_a_queue_is_caught() {
 
 #[test]
 fn dead_letters_that_were_lost_or_not_drained_are_caught() {
-    caught_among_many(Rule::Queues, |brokered| brokered.dead_letters -= 1);
-    caught_among_many(Rule::Queues, |brokered| brokered.dead_letters += 1);
+    caught(Rule::Queues, |brokered, _| brokered.dead_letters -= 1);
+    caught(Rule::Queues, |brokered, _| brokered.dead_letters += 1);
 }
 
 #[test]
 fn an_alarm_that_is_not_raised_or_has_no_cause_is_caught() {
-    caught_among_many(Rule::Queues, |brokered| brokered.alarm = false);
-    caught(Rule::Queues, |brokered, _| brokered.alarm = true);
+    caught(Rule::Queues, |brokered, _| brokered.alarm = false);
+    caught_among_readable(Rule::Queues, |brokered| brokered.alarm = true);
 }
 
 #[test]
