@@ -11,7 +11,7 @@ use std::sync::Once;
 use serde_json::Value;
 
 use crate::shared::vhost::environment;
-use crate::support::{Mq, Place, Provider, Ran, eventually};
+use crate::support::{Mq, Place, Provider, Ran, eventually, lines};
 
 /// How the nine requests of `examples/imports.ndjson` end, as examples/README.md says: seven accounts, one duplicate and
 /// one refusal.
@@ -166,7 +166,10 @@ fn follow(mq: &Mq, examples: &Examples) {
     let series = "tidewaiter_intake_total{channel=\"amqp\",outcome=\"duplicate\",reason=\"\"}";
     eventually("the second time all are duplicates", || (worker.count(series) >= 9).then_some(()));
     assert_eq!((place.accounts().len(), worker.count(series)), (ENDS.len(), 9));
-    assert_eq!(worker.count("tidewaiter_quarantine_held"), 1, "the refused request is kept once");
+    let series = "tidewaiter_intake_total{channel=\"amqp\",outcome=\"quarantined\",reason=\"invalid\"}";
+    eventually("the refused request came twice", || (worker.count(series) == 2).then_some(()));
+    let kept = lines(&place.run(&["quarantine", "list", "--json"]).ended(0).stdout);
+    assert_eq!((kept.len(), &kept[0]["arrivals"]), (1, &Value::from(2)), "and is kept once");
     assert_eq!((all.lines(0).len(), active.lines(0).len()), (2 * ENDS.len(), 4));
     worker.stop();
 }
