@@ -28,7 +28,7 @@ use crate::telemetry::{self, Metrics};
 /// any line was refused.
 ///
 /// Where a broker is configured each line is checked here, as far as that goes without the database, and then published
-/// and confirmed; a worker accepts it. Lines that are refused here are reported and not sent.
+/// and confirmed; a worker accepts it. Lines that are refused here are reported, and neither sent nor quarantined.
 ///
 /// The definitions are the database's. Only one that has no install yet gets those of `definitions.integrations_dir` and
 /// `definitions.installs_dir` (where `definitions.load_at_start` is on); later changes come with `tidewaiter run` or
