@@ -5,9 +5,37 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::error::CliError;
+use crate::config;
 
-/// Bytes of stack of each worker thread. Expressions nest: the engine needs this much for what its limits allow.
-const STACK_BYTES: usize = 8 << 20;
+/// Bytes of stack of each worker thread. Expressions nest: the engine needs 8 MiB for what its limits allow. So do the
+/// headers of messages, which are dropped here: see [`FOREIGN_STACK_BYTES`].
+const STACK_BYTES: usize = 64 << 20;
+
+/// Bytes of stack of the threads that libraries make, as text. `lapin` reads a message's headers by recursion, and a header
+/// of 128 KiB can nest 26,000 levels: on the usual 2 MiB one such message would end every worker that gets it. That many
+/// need about 60 MiB; without optimisation several times as much.
+const FOREIGN_STACK_BYTES: &str = if cfg!(debug_assertions) { "1073741824" } else { "268435456" };
+
+/// Where the standard library looks for it, when the first thread is made.
+const FOREIGN_STACK: &str = "RUST_MIN_STACK";
+
+/// Starts this program anew in its own place, as the same process, with larger stacks for the threads of libraries; once.
+/// Only address space is taken for what they do not use.
+///
+/// # Errors
+/// [`super::Exit::Unavailable`] when the system does not start it.
+pub(super) fn enlarge_foreign_stacks() -> Result<(), CliError> {
+    use std::os::unix::process::CommandExt as _;
+
+    let failed = |error: std::io::Error| {
+        CliError::unavailable(format!("this program cannot be started with larger stacks: {error}"))
+            .hint(format!("start it with {FOREIGN_STACK}={FOREIGN_STACK_BYTES} in its environment"))
+    };
+    match config::again_with(FOREIGN_STACK, FOREIGN_STACK_BYTES).map_err(failed)? {
+        Some(mut again) => Err(failed(again.exec())),
+        None => Ok(()),
+    }
+}
 
 /// Keeps secrets in memory out of core files and away from other processes of the same user.
 pub(super) fn harden() {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::process::enlarge_foreign_stacks;
 use super::{CliError, Exit, Globals, block_on};
 use crate::app;
 use crate::telemetry::{self, Metrics};
@@ -18,6 +19,9 @@ impl Run {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
         let loaded = globals.load()?;
         loaded.check_for_worker()?;
+        if loaded.settings.broker.is_some() {
+            enlarge_foreign_stacks()?;
+        }
         let metrics = Metrics::default();
         let _flush = telemetry::start(&loaded.settings.log, &metrics)
             .map_err(|error| CliError::unavailable(format!("the log cannot be started: {error}")))?;

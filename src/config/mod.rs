@@ -74,6 +74,20 @@ pub fn scratch_directory() -> PathBuf {
     std::env::temp_dir()
 }
 
+/// This program, to be started once more as it was, with a variable added; `None` when the variable is set already.
+///
+/// # Errors
+/// When the system does not tell where the program is.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn again_with(variable: &str, value: &str) -> std::io::Result<Option<std::process::Command>> {
+    if std::env::var_os(variable).is_some() {
+        return Ok(None);
+    }
+    let mut program = std::process::Command::new(std::env::current_exe()?);
+    program.args(std::env::args_os().skip(1)).env(variable, value);
+    Ok(Some(program))
+}
+
 /// Settings, and the values they were read from.
 #[derive(Clone)]
 pub struct Loaded {

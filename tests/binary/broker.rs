@@ -346,6 +346,20 @@ fn a_worker_starts_without_its_broker_and_says_which_queue_it_misses() {
     worker.stop();
 }
 
+/// Libraries read and drop such a header by recursion, to the end of the stack and of the process.
+#[test]
+fn headers_that_nest_as_deep_as_a_frame_allows_are_no_worse_than_others() {
+    let Some(mq) = Mq::make() else { return };
+    let provider = Provider::start();
+    let place = mq.place(&provider, &[]);
+    let worker = place.worker();
+    let body = oauth("acme", "good").to_string();
+    raw::publish_nested(&mq.vhost.url(), EU, 26_000, body.as_bytes()).unwrap();
+    becomes("the deep one is accepted", 1, || accepted(&worker));
+    raw::publish_nested(&mq.vhost.url(), "tidewaiter.dead", 26_000, body.as_bytes()).unwrap();
+    becomes("a dead one is recognised", 1, || duplicates(&worker));
+}
+
 #[test]
 fn a_ca_file_that_cannot_be_read_is_bad_input() {
     let broker = "broker.url = \"amqps://guest:guest@127.0.0.1:1/vhost\"";

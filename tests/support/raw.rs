@@ -13,6 +13,22 @@ const FRAME_END: u8 = 0xCE;
 
 /// Publishes `body` into a queue with `message_id` as it is, which need not be text, and waits for the confirmation.
 pub fn publish(url: &str, queue: &str, message_id: &[u8], body: &[u8]) -> std::io::Result<()> {
+    // The flags of delivery mode and message id, and these two.
+    publish_with(url, queue, &[&[0x10, 0x80, 2][..], &short(message_id)].concat(), body)
+}
+
+/// Publishes `body` into a queue with one header, lists within lists to this depth.
+pub fn publish_nested(url: &str, queue: &str, levels: usize, body: &[u8]) -> std::io::Result<()> {
+    const LEVEL: usize = 5;
+    let list = |inside: usize| [&b"A"[..], &((inside * LEVEL) as u32).to_be_bytes()].concat();
+    let nested: Vec<u8> = (0..levels).rev().flat_map(list).collect();
+    let size = ((2 + nested.len()) as u32).to_be_bytes();
+    // The flags of headers and delivery mode, and these two.
+    publish_with(url, queue, &[&[0x30, 0][..], &size, &short(b"a"), &nested, &[2]].concat(), body)
+}
+
+/// Publishes `body` with these flags and properties as they are, and waits for the confirmation.
+fn publish_with(url: &str, queue: &str, properties: &[u8], body: &[u8]) -> std::io::Result<()> {
     let url = Url::parse(url).map_err(std::io::Error::other)?;
     let mut wire = Wire::connect(&url)?;
     wire.call(0, (10, 11), &start_ok(&url), None)?; // start-ok
@@ -24,9 +40,9 @@ pub fn publish(url: &str, queue: &str, message_id: &[u8], body: &[u8]) -> std::i
     wire.call(1, (85, 10), &[0], Some((85, 11)))?; // confirm.select
     let publish = [&[0, 0][..], &short(b""), &short(queue.as_bytes()), &[0]].concat();
     wire.method(1, (60, 40), &publish)?;
-    // Class 60, weight 0, the size, the flags of delivery mode and message id, and these two.
+    // Class 60, weight 0, the size.
     let size = (body.len() as u64).to_be_bytes();
-    let header = [&[0, 60, 0, 0][..], &size, &[0x10, 0x80], &[2], &short(message_id)].concat();
+    let header = [&[0, 60, 0, 0][..], &size, properties].concat();
     wire.frame(HEADER, 1, &header)?;
     wire.frame(BODY, 1, body)?;
     wire.until(1, (60, 80))?; // basic.ack
