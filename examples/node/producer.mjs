@@ -3,7 +3,7 @@
 //   npm install
 //   AMQP_URL=amqp://guest:guest@127.0.0.1:5672/%2f node producer.mjs ../imports.ndjson
 //
-// A line is a request body, or {"message_id", "correlation_id", "timestamp", "body"}. A confirmed request is safe. One that was
+// A line is a request body, or {"message_id", "correlation_id", "body"}. A confirmed request is safe. One that was
 // not confirmed is sent again with the same messageId: the worker recognises it and imports nothing twice.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -3,7 +3,7 @@
     pip install -r requirements.txt
     AMQP_URL=amqp://guest:guest@127.0.0.1:5672/%2f python producer.py ../imports.ndjson
 
-A line is a request body, or {"message_id", "correlation_id", "timestamp", "body"}. A confirmed request is safe. One that was
+A line is a request body, or {"message_id", "correlation_id", "body"}. A confirmed request is safe. One that was
 not confirmed is sent again with the same message_id: the worker recognises it and imports nothing twice.
 """
 

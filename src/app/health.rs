@@ -17,6 +17,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn watch_database(
     store: Arc<dyn Store>,
     problem: watch::Sender<Option<String>>,
+    metrics: Metrics,
     stop: CancellationToken,
 ) {
     let mut down_since: Option<Instant> = None;
@@ -33,6 +34,7 @@ pub(super) async fn watch_database(
             }
             (Some(_), Some(_)) | (None, None) => {}
         }
+        metrics.database_usable.set(found.is_none().into());
         problem.send_replace(found);
         let _ = tokio::time::timeout(LOOK, stop.cancelled()).await;
     }

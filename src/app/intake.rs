@@ -36,6 +36,8 @@ pub(super) struct BrokerIntake<'a> {
     pub(super) intake: Intake,
     /// `None` while the database is usable.
     pub(super) database: watch::Receiver<Option<String>>,
+    /// The session that publishes events, where the broker is their sink.
+    pub(super) events: Option<watch::Receiver<SessionState>>,
     /// `None` while every queue of imports is consumed, else what is wrong.
     pub(super) problem: watch::Sender<Option<String>>,
     pub(super) work: Tasks,
@@ -44,13 +46,14 @@ pub(super) struct BrokerIntake<'a> {
 
 impl BrokerIntake<'_> {
     /// Starts its tasks.
-    pub(super) fn start(self) {
+    pub(super) fn start(mut self) {
         let open = self.gate();
         if !self.settings.declare {
             let plan = topology::plan(self.settings, self.regions);
             self.upkeep.spawn_job("topology", check(self.broker.clone(), plan, self.upkeep.stop()));
         }
-        let mut sessions = Vec::new();
+        let events = self.events.take();
+        let mut sessions: Vec<Session> = events.map(|state| Session::wanted("events", state)).into_iter().collect();
         if self.settings.imports_queue.is_some() {
             let replies = self.start_replies(&mut sessions);
             self.start_imports(&replies, &open, &mut sessions);

@@ -14,7 +14,7 @@ use super::outfit::{Outfit, budgets};
 use super::{Parts, StartError, open_parts, open_store, wait_for_store};
 use crate::accounts::{FastLane, Started};
 use crate::api::{self, Api, Door, Probes};
-use crate::broker::Broker;
+use crate::broker::{Broker, Publisher, SessionState};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Settings};
 use crate::relay::{EventSink, Relay};
@@ -165,6 +165,7 @@ impl Worker {
         let intake_problem = watch::channel(Some("the worker is starting".to_owned())).0;
         let consumes = settings.broker.as_ref().is_some_and(|broker| broker.imports_queue.is_some());
         let door = Door::default();
+        let events = publisher.as_ref().map(Publisher::state);
         if let Some(publisher) = publisher {
             // Outlasts the relay, which publishes to the last.
             stages.store.spawn("publisher", publisher.run(stages.store.stop()));
@@ -175,7 +176,8 @@ impl Worker {
             let probes = Probes { database, intake, relay, door, metrics };
             stages.upkeep.spawn("probes", api::serve(listener, api::probes_router(probes), stages.upkeep.stop()));
         }
-        stages.upkeep.spawn("health", watch_database(Arc::clone(&store), problem, stages.upkeep.stop()));
+        let health = watch_database(Arc::clone(&store), problem, metrics.clone(), stages.upkeep.stop());
+        stages.upkeep.spawn("health", health);
         let address = api.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = api {
             stages.work.spawn("api", api::serve(listener, door.router(), stages.work.stop()));
@@ -188,7 +190,7 @@ impl Worker {
         let worker = Self { parts, api: address, stages, store, lane, drain, _lock: lock };
         worker.set_up(settings, metrics, sink, upstream, started, relay_health);
         if let (Some(broker), Some(settings)) = (broker, &settings.broker) {
-            worker.consume(broker, settings, database, intake_problem);
+            worker.consume(broker, settings, database, events, intake_problem);
         }
         door.open(worker.api_state());
         tracing::info!(worker.id = %worker.lane.worker, database = ?settings.database.kind(), "ready");
@@ -233,11 +235,12 @@ impl Worker {
         broker: Broker,
         settings: &config::Broker,
         database: watch::Receiver<Option<String>>,
+        events: Option<watch::Receiver<SessionState>>,
         problem: watch::Sender<Option<String>>,
     ) {
         let (intake, regions) = (self.parts.intake.clone(), &self.parts.intake.regions);
         let (work, upkeep) = (self.stages.work.clone(), self.stages.upkeep.clone());
-        BrokerIntake { broker, settings, regions, intake, database, problem, work, upkeep }.start();
+        BrokerIntake { broker, settings, regions, intake, database, events, problem, work, upkeep }.start();
     }
 
     fn api_state(&self) -> Api {

@@ -15,7 +15,7 @@ use super::caution::{AfterBreak, Caution};
 use super::error::explain;
 use super::outage::{Outage, SOUND};
 use super::session::Session;
-use super::{Arrival, BrokerError, Subscription};
+use super::{Arrival, BrokerError, Subscription, Unreadable};
 
 /// How long what is in hand may take after the stop.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -93,38 +93,38 @@ impl Attendant {
     }
 
     fn lost(&mut self, loss: Loss) -> Duration {
+        let Loss::Away(why) = loss else { return self.broke() };
+        self.outage.failed(why)
+    }
+
+    fn broke(&mut self) -> Duration {
         let queue = &self.subscription.queue;
-        let why = match loss {
-            Loss::Away(why) => return self.outage.failed(why),
-            Loss::Unreadable => match self.caution.broke() {
-                AfterBreak::Quickly(pause, first) => {
-                    if first {
-                        tracing::warn!(
-                            queue,
-                            "a message cannot be read (a property that is not UTF-8?); deliveries are taken one at a \
-                             time until the broker gives it up, which its delivery limit makes it do"
-                        );
+        match self.caution.broke() {
+            AfterBreak::Quickly(pause, first) => {
+                if first {
+                    tracing::warn!(
+                        queue,
+                        "a message cannot be read (a property that is not UTF-8?); deliveries are taken one at a \
+                         time until the broker gives it up, which its delivery limit makes it do"
+                    );
+                }
+                pause
+            }
+            AfterBreak::Stuck(pause) => {
+                let what = match self.subscription.unreadable {
+                    Unreadable::UntilGivenUp => {
+                        "either many such messages stand there, which the broker gives up one after another, or the \
+                         queue has no delivery limit: then give it one, or remove the message by hand"
                     }
-                    return pause;
-                }
-                AfterBreak::Stuck(None) => {
-                    format!(
-                        "the first message of `{queue}` cannot be read (a property that is not UTF-8?) and the broker \
-                         does not give it up: the queue needs a delivery limit, or remove the message by hand"
-                    )
-                }
-                AfterBreak::Stuck(Some(pause)) => {
-                    self.outage.hindered(format!(
-                        "the first message of `{queue}` cannot be read (a property that is not UTF-8?), and those \
-                         behind it wait: remove it by hand"
-                    ));
-                    return pause;
-                }
-            },
-        };
-        let pause = self.outage.failed(why.clone());
-        self.outage.hindered(why);
-        pause
+                    Unreadable::Rest(_) => "remove it by hand",
+                };
+                self.outage.hindered(format!(
+                    "the first message of `{queue}` cannot be read (a property that is not UTF-8?), and those behind \
+                     it wait: {what}"
+                ));
+                pause
+            }
+        }
     }
 
     /// One session. `Ok`: asked to stop, and everything in hand is settled as far as time allowed.
@@ -171,7 +171,7 @@ impl Attendant {
     async fn consume(&mut self, channel: &Channel) -> Result<Consumer, Loss> {
         self.consumers += 1;
         let (broker, queue) = (&self.subscription.broker, self.subscription.queue.as_str());
-        let tag = format!("tidewaiter-{queue}-{}", self.consumers);
+        let tag = tag_of(queue, self.consumers);
         let begun = async {
             channel.basic_qos(self.caution.prefetch(), BasicQosOptions::default()).await?;
             let options = BasicConsumeOptions::default();
@@ -261,6 +261,11 @@ impl Attendant {
     }
 }
 
+/// The tag of a queue's n-th consumer. AMQP allows 255 bytes, so of a long name the end is missing.
+fn tag_of(queue: &str, number: u32) -> String {
+    format!("tidewaiter-{}-{number}", &queue[..queue.floor_char_boundary(200)])
+}
+
 /// Waits until the gate is open, or shut. When nobody can move it any more, for ever.
 async fn stands(gate: &mut watch::Receiver<bool>, wanted: bool) {
     let moved = gate.wait_for(|open| *open == wanted).await.is_ok();
@@ -283,5 +288,17 @@ fn loss(error: &lapin::Error, place: &str) -> Loss {
     match error.kind() {
         ErrorKind::ParsingError(_) => Loss::Unreadable,
         _ => Loss::Away(explain(error, place)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_of_the_longest_queue_fits_into_a_short_text() {
+        assert_eq!(tag_of("imports.eu", 2), "tidewaiter-imports.eu-2");
+        let tag = tag_of(&"\u{e9}".repeat(127), u32::MAX);
+        assert!(lapin::types::ShortString::try_new(tag.as_str()).is_ok(), "{} bytes", tag.len());
     }
 }

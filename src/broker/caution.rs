@@ -12,9 +12,13 @@ use super::consume::Unreadable;
 /// Between two breaks while the delivery limit is being used up: together with connecting, fewer than 30 a second.
 const QUICK: Duration = Duration::from_millis(15);
 
-/// Breaks in a row, in delivery limits, after which the queue seems to have none. Several such messages can stand
-/// together.
+/// Breaks in a row, in delivery limits, after which somebody has to be told: either many such messages stand together,
+/// or the queue has no delivery limit. Which of the two cannot be seen from here.
 const PATIENCE: u32 = 20;
+
+/// Between two breaks after that: slow enough to cost next to nothing where it is for ever, and quick enough to remove a
+/// message within seconds where it is not.
+const DOGGED: Duration = Duration::from_millis(100);
 
 /// The first pause of those that grow.
 const FIRST_REST: Duration = Duration::from_secs(1);
@@ -38,9 +42,8 @@ pub(super) struct Caution {
 pub(super) enum AfterBreak {
     /// Go on after this pause; true: it is the first of its kind, and worth telling.
     Quickly(Duration, bool),
-    /// It does not go away: nothing more is consumed, and an attempt is made after this pause. `None`: after the pause
-    /// that follows any other loss.
-    Stuck(Option<Duration>),
+    /// It does not go away, and those behind it wait: somebody has to be told. An attempt is made after this pause.
+    Stuck(Duration),
 }
 
 impl Caution {
@@ -67,10 +70,10 @@ impl Caution {
             Unreadable::UntilGivenUp if self.breaks <= self.delivery_limit.saturating_mul(PATIENCE) => {
                 AfterBreak::Quickly(QUICK, first)
             }
-            Unreadable::UntilGivenUp => AfterBreak::Stuck(None),
+            Unreadable::UntilGivenUp => AfterBreak::Stuck(DOGGED),
             Unreadable::Rest(longest) => {
                 let grown = FIRST_REST.saturating_mul(1 << self.breaks.saturating_sub(1).min(16));
-                AfterBreak::Stuck(Some(grown.min(longest)))
+                AfterBreak::Stuck(grown.min(longest))
             }
         }
     }
@@ -116,12 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_no_delivery_limit_removes_is_not_tried_quickly_for_ever() {
+    fn unreadable_messages_that_do_not_end_are_told_and_tried_on_without_haste() {
         let mut caution = Caution::new(64, 2, Unreadable::UntilGivenUp);
         for _ in 0..2 * PATIENCE {
             assert!(matches!(caution.broke(), AfterBreak::Quickly(..)));
         }
-        assert_eq!(caution.broke(), AfterBreak::Stuck(None));
+        // A hundred in a row have to go by all the same, at a pace that a queue of good ones behind them can bear.
+        for _ in 0..2 * 100 {
+            assert_eq!(caution.broke(), AfterBreak::Stuck(DOGGED));
+        }
         caution.read_one();
         assert!(matches!(caution.broke(), AfterBreak::Quickly(..)), "one that could be read is progress");
     }
@@ -130,7 +136,7 @@ mod tests {
     fn where_nothing_removes_it_the_pauses_grow_to_the_longest() {
         let mut caution = Caution::new(1, 50, Unreadable::Rest(Duration::from_mins(1)));
         let pauses: Vec<_> = (0..8).map(|_| caution.broke()).collect();
-        let rest = |seconds| AfterBreak::Stuck(Some(Duration::from_secs(seconds)));
+        let rest = |seconds| AfterBreak::Stuck(Duration::from_secs(seconds));
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60].map(rest));
     }
 

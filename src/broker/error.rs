@@ -37,7 +37,7 @@ const ADVICE: [(&str, &str); 7] = [
     ("refused for user", "the user needs configure, write and read permissions for it (`rabbitmqctl set_permissions`)"),
     ("no exchange", "`tidewaiter broker apply` declares it"),
     ("no queue", "`tidewaiter broker apply` declares it"),
-    ("inequivalent arg", "delete it, or change the configuration to what is there"),
+    ("inequivalent arg", "delete it once it is empty, or change the configuration to what is there"),
     // Most answers name the virtual host, so this comes last.
     ("vhost", "check the virtual host in `broker.url`, and the user's permissions on it"),
 ];

@@ -42,6 +42,9 @@ impl SessionState {
 /// A session that was sound counts as failing when it was lost, or failed to come back, more often in a row.
 const FAILING_AFTER: u32 = 3;
 
+/// And when it has been away for this long: an attempt at a mute broker takes 15 s by itself.
+const BRIEF: Duration = Duration::from_secs(10);
+
 /// A session that lived as long is sound: the next loss is a new one, with short pauses.
 pub(super) const SOUND: Duration = Duration::from_secs(2);
 
@@ -92,22 +95,23 @@ impl Outage {
             self.failures = 0;
         }
         self.failures += 1;
-        self.tell(&why);
-        let rebuilding = self.was_attached && self.failures <= FAILING_AFTER;
+        self.tell(&why, "; trying again, at least every 3 s");
+        let brief = self.since.is_none_or(|since| since.elapsed() < BRIEF);
+        let rebuilding = self.was_attached && brief && self.failures <= FAILING_AFTER;
         self.state.send_replace(if rebuilding { SessionState::Rebuilding(why) } else { SessionState::Failing(why) });
         self.pauses.pause()
     }
 
     /// It is there and of no use for now, such as when the broker blocks it.
     pub(super) fn hindered(&mut self, why: String) {
-        self.tell(&why);
+        self.tell(&why, " until that ends");
         self.state.send_replace(SessionState::Failing(why));
     }
 
-    fn tell(&mut self, why: &str) {
+    fn tell(&mut self, why: &str, then: &str) {
         self.since.get_or_insert_with(Instant::now);
         if self.told != why {
-            tracing::warn!(error = %why, "{} is interrupted until that ends; it is tried again and again", self.what);
+            tracing::warn!(error = %why, "{} is interrupted{then}", self.what);
             why.clone_into(&mut self.told);
         }
     }
@@ -138,6 +142,19 @@ mod tests {
         assert_eq!(*state.borrow(), SessionState::Failing("gone".to_owned()));
         outage.attached();
         assert_eq!(*state.borrow(), SessionState::Attached);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_whose_broker_is_mute_is_failing_after_its_first_attempt() {
+        let (sender, state) = watch::channel(SessionState::Connecting);
+        let mut outage = Outage::new("consuming".to_owned(), sender);
+        outage.attached();
+        tokio::time::advance(SOUND).await;
+        outage.failed("not heard of".to_owned());
+        assert!(state.borrow().is_usable());
+        tokio::time::advance(BRIEF).await;
+        outage.failed("no answer".to_owned());
+        assert!(!state.borrow().is_usable());
     }
 
     #[tokio::test(start_paused = true)]

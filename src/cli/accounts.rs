@@ -22,6 +22,7 @@ pub(super) enum Accounts {
     /// Show one account: what it is, why, what its latest run did, its runs, its events.
     Show {
         /// The account's id.
+        #[arg(value_parser = super::choice::id)]
         id: Uuid,
     },
 }

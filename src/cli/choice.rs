@@ -1,9 +1,16 @@
-//! What operators' verbs have in common: times that lie back, who asks, and how refusals end.
+//! What operators' verbs have in common: ids, times that lie back, who asks, and how refusals end.
+
+use uuid::Uuid;
 
 use super::{CliError, Exit};
 use crate::clock::Clock as _;
 use crate::clock::SystemClock;
 use crate::operate::OperateError;
+
+/// An id, as the lists show it.
+pub(super) fn id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "is not a whole id, such as 01a20f97-7af6-77ce-9895-87fec7113a79".to_owned())
+}
 
 /// A time: RFC 3339, or how long ago (`90s`, `30m`, `2h`, `3d`). Milliseconds since the epoch.
 pub(super) fn since(text: &str) -> Result<i64, String> {
@@ -47,6 +54,12 @@ pub(super) const fn exit(complete: bool) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_was_cut_short_is_called_so() {
+        assert!(id("01a20f97-7af6-77ce-9895-87fec7113a79").is_ok());
+        assert!(id("01a20f97-7af6-…").unwrap_err().contains("whole id"));
+    }
 
     #[test]
     fn a_time_is_an_instant_or_an_age() {

@@ -33,7 +33,7 @@ pub(super) struct TailArgs {
     #[arg(long)]
     no_follow: bool,
     /// Only this account's.
-    #[arg(long)]
+    #[arg(long, value_parser = super::choice::id)]
     account: Option<Uuid>,
 }
 

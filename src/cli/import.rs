@@ -15,7 +15,7 @@ use self::tally::Tally;
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, block_on};
 use crate::app;
-use crate::broker::{Broker, Publisher};
+use crate::broker::Broker;
 use crate::config::{self, Settings};
 use crate::intake::{Address, LinesError, publish_lines, receive_lines};
 use crate::tasks::Tasks;
@@ -28,7 +28,7 @@ use crate::telemetry::{self, Metrics};
 /// any line was refused.
 ///
 /// Where a broker is configured each line is checked here, as far as that goes without the database, and then published
-/// and confirmed; a worker accepts it. Lines that are refused here are reported and not sent.
+/// and confirmed; a worker accepts it. Lines that are refused here are reported, and neither sent nor quarantined.
 ///
 /// The definitions are the database's. Only one that has no install yet gets those of `definitions.integrations_dir` and
 /// `definitions.installs_dir` (where `definitions.load_at_start` is on); later changes come with `tidewaiter run` or
@@ -95,7 +95,7 @@ fn publish(
     let broker = Broker::new(broker)?;
     block_on(async {
         let tasks = Tasks::new();
-        let publisher = Publisher::new(broker, "import");
+        let publisher = address.publisher(broker, "import");
         tasks.spawn("publisher", publisher.clone().run(tasks.stop()));
         let lines = publish_lines(&publisher, address, source.reader(), |outcome| tally.count_sent(outcome)).await;
         tasks.shut_down(Duration::from_secs(5)).await;

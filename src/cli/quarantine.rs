@@ -9,12 +9,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::choice::{actor, exit, since};
+use super::choice::{actor, exit, id, since};
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output, Table};
 use crate::accounts::ImportError;
 use crate::app;
-use crate::broker::{Broker, Publisher};
+use crate::broker::Broker;
 use crate::clock::rfc3339;
 use crate::config::Settings;
 use crate::intake::{Address, Intake, json as strict};
@@ -68,7 +68,7 @@ pub(super) struct List {
     #[arg(long, default_value_t = 100)]
     limit: u32,
     /// Go on behind this id: the last one of the list before.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     after: Option<Uuid>,
 }
 
@@ -76,6 +76,7 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// Its id.
+    #[arg(value_parser = id)]
     id: Uuid,
     /// Print its body as it came, and nothing else. It may hold credentials.
     #[arg(long)]
@@ -86,7 +87,7 @@ pub(super) struct Show {
 #[derive(Debug, Args)]
 pub(super) struct Resubmit {
     /// The request.
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", value_parser = id)]
     id: Option<Uuid>,
     /// Send this file's content instead of what came; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
@@ -112,7 +113,7 @@ pub(super) struct Resubmit {
 #[derive(Debug, Args)]
 pub(super) struct Drop {
     /// The requests.
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", value_parser = id)]
     ids: Vec<Uuid>,
     /// The most requests.
     #[arg(long, value_name = "N", default_value_t = 500)]
@@ -223,7 +224,9 @@ fn object(row: &QuarantineRow) -> Value {
 }
 
 fn absent(id: Uuid) -> CliError {
-    CliError::bad_input(format!("there is no quarantined request {id}"))
+    CliError::bad_input(format!(
+        "there is no quarantined request {id}: `tidewaiter quarantine list` shows what there is"
+    ))
 }
 
 impl Show {
@@ -297,7 +300,7 @@ impl Resubmit {
         let Some((broker, address)) = broker.and_then(|broker| Some((broker, Address::of(broker)?))) else {
             return Ok(Way::Direct);
         };
-        let publisher = Publisher::new(Broker::new(broker)?, "resubmissions");
+        let publisher = address.publisher(Broker::new(broker)?, "resubmissions");
         if !self.dry_run {
             tasks.spawn("publisher", publisher.clone().run(tasks.stop()));
         }
@@ -309,7 +312,7 @@ impl From<ResubmitError> for CliError {
     fn from(error: ResubmitError) -> Self {
         match error {
             ResubmitError::Import(error) => of_import(error),
-            broker @ ResubmitError::Broker(_) => Self::unavailable(broker.to_string()),
+            broker @ ResubmitError::Broker { .. } => Self::unavailable(broker.to_string()),
         }
     }
 }

@@ -3,13 +3,14 @@
 use clap::{ArgGroup, Args, Subcommand};
 use uuid::Uuid;
 
-use super::choice::{actor, exit, since};
+use super::choice::{actor, exit, id, since};
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Output, Table};
 use crate::accounts::Accounts;
 use crate::app;
 use crate::intake::message::check_id;
 use crate::lifecycle::{ReasonCode, Status, status_word};
+use crate::operate::OperateError;
 use crate::operate::replay::{self, Chosen, Outcome, Report, Selection, Since, Terms};
 
 /// Accounts that were left alone and are named to a person.
@@ -18,9 +19,9 @@ const NAMED: usize = 20;
 const EXAMPLE: &str = "\
 Example:
   tidewaiter replay plan --status post_install_error --reason upstream_unavailable --since 2h
-  tidewaiter replay start --plan 0193…
+  tidewaiter replay start --plan 0193…";
 
-Accounts that replay refuses are told with their reason, and the exit code is then 1.";
+const REFUSED: &str = "Accounts that replay refuses are told with their reason, and the exit code is then 1.";
 
 /// Run failed accounts again.
 #[derive(Debug, Subcommand)]
@@ -31,7 +32,7 @@ pub(super) enum Replay {
     /// Run the chosen accounts again: each gets a new run, from `post_install` on, with its install's definition of now.
     ///
     /// The same key starts the same replay once, however often it is repeated: after a crash it goes on with the rest.
-    #[command(after_help = EXAMPLE)]
+    #[command(after_help = format!("{EXAMPLE}\n\n{REFUSED}"))]
     Start(Start),
 }
 
@@ -40,7 +41,7 @@ pub(super) enum Replay {
 #[command(group(ArgGroup::new("filter").multiple(true).conflicts_with("accounts")))]
 struct Choice {
     /// Accounts to replay.
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", value_parser = id)]
     accounts: Vec<Uuid>,
     /// Only in this status (may be repeated): `post_install_error`, `validation_error`, `needs_reauth`. Without it the
     /// first two: what the provider refused for good (`needs_reauth`) it refuses again, unless it was mended there.
@@ -56,7 +57,7 @@ struct Choice {
     #[arg(long, group = "filter", value_name = "ID")]
     tenant: Option<String>,
     /// Only of this install.
-    #[arg(long, group = "filter", value_name = "ID")]
+    #[arg(long, group = "filter", value_name = "ID", value_parser = id)]
     environment_integration: Option<Uuid>,
     /// Only those that failed at or after this time (RFC 3339) or within this age (90s, 30m, 2h, 3d).
     #[arg(long, group = "filter", value_name = "WHEN", value_parser = since_of)]
@@ -88,7 +89,7 @@ pub(super) struct Start {
     #[command(flatten)]
     choice: Choice,
     /// Start this plan: exactly the accounts that it has, as far as they did not change since.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["accounts", "filter", "resend", "skip", "max"])]
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with_all = ["accounts", "filter", "resend", "skip", "max"])]
     plan: Option<Uuid>,
     /// The same key starts nothing twice. Without it the plan's or the replay's id is the key.
     #[arg(long)]
@@ -214,7 +215,7 @@ impl Start {
             return Ok(replay::choose(accounts, selection, self.choice.terms()).await?);
         };
         let found = accounts.store.replay(plan).await?;
-        let found = found.ok_or_else(|| CliError::bad_input(format!("there is no replay plan {plan}")))?;
+        let found = found.ok_or(OperateError::UnknownPlan(plan))?;
         Ok(replay::choose_planned(accounts, &found).await?)
     }
 
@@ -284,5 +285,8 @@ fn tell_outcome(output: &mut Output, outcome: &Outcome) -> Result<(), CliError> 
     if !runs.is_empty() {
         output.line(&format!("their runs: {}", runs.join(", ")))?;
     }
-    output.line(&format!("replay {}, key {}: the same key shows how its runs stand", outcome.replay, outcome.key))
+    output.line(&format!(
+        "replay {}, key {}: the same key starts nothing more and shows how its runs stand",
+        outcome.replay, outcome.key
+    ))
 }

@@ -10,7 +10,7 @@ use super::json;
 use super::lines::{LinesError, each_line};
 use super::message::{Envelope, read_body, read_line};
 use super::properties::{IMPORT_TYPE, TRACEPARENT};
-use crate::broker::{HeaderValue, Outgoing, Properties, PublishError, Published, Publisher};
+use crate::broker::{Broker, HeaderValue, Outgoing, Properties, PublishError, Published, Publisher};
 use crate::config::{self, QueueTemplate};
 use crate::lifecycle::{IntakeCode, Region};
 use crate::reconnect::Reconnect;
@@ -38,6 +38,16 @@ impl Address {
         let exchange = settings.imports_exchange.clone().map(To::Exchange);
         let to = exchange.or_else(|| settings.imports_queue.clone().map(To::Queues))?;
         Some(Self { to, default_region: settings.default_region })
+    }
+
+    /// A publisher for this address: while its exchange is missing the session is failing, and says so once.
+    #[must_use]
+    pub fn publisher(&self, broker: Broker, name: &str) -> Publisher {
+        let publisher = Publisher::new(broker, name);
+        match &self.to {
+            To::Exchange(exchange) => publisher.expecting(exchange),
+            To::Queues(_) => publisher,
+        }
     }
 
     fn exchange(&self) -> &str {

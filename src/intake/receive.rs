@@ -17,7 +17,8 @@ use crate::telemetry::metrics;
 
 /// A refused body over 1 MiB keeps this much, in bytes.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
-/// The longest name of a queue that is kept in clear, in characters: what a dead letter says about it may be forged.
+/// The longest name of a queue that is kept in clear, in characters and without control characters: what a dead letter
+/// says about it may be forged.
 const LONGEST_QUEUE: usize = 255;
 /// How far a message's own timestamp may lie back, in milliseconds: a day.
 const OLDEST_TIMESTAMP_MS: i64 = 24 * 60 * 60 * 1000;
@@ -305,7 +306,7 @@ impl Intake {
         } else {
             &delivery.bytes[..]
         };
-        let queue = delivery.beside.as_ref().map(|beside| beside.queue.chars().take(LONGEST_QUEUE).collect());
+        let queue = delivery.beside.as_ref().map(|beside| kept_queue(&beside.queue));
         let beside = delivery.beside.as_ref().map(|beside| beside.to_json().to_string());
         let beside = beside.map(|beside| self.accounts.vault.seal_refused_properties(id, beside.as_bytes()));
         let refused = Quarantined {
@@ -337,6 +338,12 @@ impl Intake {
     }
 }
 
+/// A queue's name as it is kept in clear. What a dead letter says about it may be forged: a NUL in it would keep the
+/// letter out of the quarantine, and so in its queue, for ever.
+fn kept_queue(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(LONGEST_QUEUE).collect()
+}
+
 /// The methods whose access token the worker could make itself, in a later version.
 const fn mints(method: AuthenticationMethod) -> bool {
     match method {
@@ -357,5 +364,17 @@ const fn counted(channel: Channel, disposition: &Disposition) -> metrics::Dispos
             Channel::Http => metrics::Disposition::Refused(refusal.code),
             Channel::Amqp | Channel::File | Channel::Internal => metrics::Disposition::Quarantined(refusal.code),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_forged_queue_can_be_kept() {
+        assert_eq!(kept_queue("tidewaiter.imports.eu"), "tidewaiter.imports.eu");
+        assert_eq!(kept_queue("\0im\u{1b}[2Jports\n"), "im[2Jports");
+        assert_eq!(kept_queue(&"\u{e9}".repeat(300)).chars().count(), LONGEST_QUEUE);
     }
 }

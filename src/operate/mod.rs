@@ -28,7 +28,7 @@ pub enum OperateError {
         cap: usize,
     },
     /// There is no replay with this id.
-    #[error("there is no replay plan {0}")]
+    #[error("there is no replay plan {0}: `tidewaiter replay plan` makes one and tells its id")]
     UnknownPlan(Uuid),
     /// The plan was started under another key, which goes on with it.
     #[error("plan {plan} was started under the key `{key}`: repeat it with that key")]

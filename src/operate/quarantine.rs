@@ -25,6 +25,9 @@ use crate::store::{Channel, QuarantineEntry, QuarantineFilter, QuarantineState, 
 /// Rows of one look.
 const PAGE: u32 = 1000;
 
+/// Told to the slower one of two operators.
+const TOGETHER: &str = "somebody else settled it meanwhile; of two different bodies only the first counts";
+
 /// How long a broker that does not confirm is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -152,8 +155,13 @@ pub enum ResubmitError {
     #[error(transparent)]
     Import(#[from] ImportError),
     /// The broker did not confirm it.
-    #[error("the request was not confirmed by the broker: {0}; it stays held, and sending it again is safe")]
-    Broker(#[from] PublishError),
+    #[error("request {id} was not confirmed by the broker: {error}; it stays held, and sending it again is safe")]
+    Broker {
+        /// The request.
+        id: Uuid,
+        /// Why there was no confirm.
+        error: PublishError,
+    },
 }
 
 impl From<StoreError> for ResubmitError {
@@ -269,21 +277,26 @@ impl<'a> Resubmission<'a> {
         region: Region,
     ) -> Result<Verdict, ResubmitError> {
         let message_id = delivery.message_id.clone();
+        let unconfirmed = |error| ResubmitError::Broker { id, error };
         let verdict = match &self.way {
             Way::Direct => match self.intake.submit(Channel::Internal, &delivery).await? {
                 Disposition::Accepted(account) => Verdict::made(id, Settled::Accepted, account.id),
                 Disposition::Duplicate(account) => Verdict::made(id, Settled::Duplicate, account),
                 Disposition::Refused(refusal) => return Ok(Verdict::refused(id, refusal)),
             },
-            Way::Broker(publisher, address) => match publish(publisher, address, &envelope, region).await? {
+            Way::Broker(publisher, address) => match publish(publisher, address, &envelope, region)
+                .await
+                .map_err(unconfirmed)?
+            {
                 Ok(routing_key) => Verdict::told(id, Settled::Sent, format!("with the routing key `{routing_key}`")),
                 Err(refusal) => return Ok(Verdict::refused(id, refusal)),
             },
         };
         let how = Settlement::Resubmitted(message_id.clone().unwrap_or_default());
         // Whoever was faster sent it under the same id, so there is one account all the same.
-        self.intake.accounts.store.settle_quarantined(id, &how, &self.actor).await?;
-        Ok(Verdict { message_id, ..verdict })
+        let first = self.intake.accounts.store.settle_quarantined(id, &how, &self.actor).await?;
+        let detail = if first { verdict.detail } else { Some(TOGETHER.to_owned()) };
+        Ok(Verdict { message_id, detail, ..verdict })
     }
 }
 

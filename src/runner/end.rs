@@ -8,7 +8,8 @@ use super::begin::too_late;
 use super::drive::{Driver, Stop};
 use crate::accounts::Ended;
 use crate::actions::{MAX_MESSAGE_BYTES, Outcome, Stepper};
-use crate::credentials::secrets;
+use crate::credentials::Redactor;
+use crate::credentials::secrets::{self, SecretPaths};
 use crate::lifecycle::{Ending, Failure, Phase, Reason};
 
 /// The most of a provider's words that is shown, in bytes.
@@ -39,12 +40,7 @@ impl Driver<'_> {
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
-        let writes = writes(&self.context_before, stepper.context());
-        if !writes.is_empty() {
-            // What the run itself wrote may be secret by its place.
-            let (_, secret) = secrets::split(writes.clone(), &self.paths, &mut self.redactor);
-            self.redactor.learn(&secret);
-        }
+        let writes = written(&self.context_before, stepper.context(), &self.paths, &mut self.redactor);
         let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
         if let Some(reason) = &reason {
             tracing::info!(
@@ -62,11 +58,42 @@ impl Driver<'_> {
     }
 }
 
-/// What the run wrote: the keys at the root that differ.
-fn writes(before: &Arc<Map<String, Value>>, after: &Arc<Map<String, Value>>) -> Map<String, Value> {
+/// What the run wrote: the keys at the root that differ. It may be secret by its place, and a key that was left alone is
+/// a secret place from now on if it holds one of the new secrets: `redactor` learns all of that, as it will be kept.
+fn written(
+    before: &Arc<Map<String, Value>>,
+    after: &Arc<Map<String, Value>>,
+    paths: &SecretPaths,
+    redactor: &mut Redactor,
+) -> Map<String, Value> {
     if Arc::ptr_eq(before, after) {
         return Map::new();
     }
     let differ = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
-    differ.map(|(key, value)| (key.clone(), value.clone())).collect()
+    let writes: Map<_, _> = differ.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if !writes.is_empty() {
+        let (_, secret) = secrets::split(Map::clone(after), paths, redactor);
+        redactor.learn(&secret);
+    }
+    writes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_stands_beside_a_new_secret_in_a_key_that_was_left_alone_is_secret_too() {
+        let context =
+            json!({ "note": { "seen": "canary-token", "beside": "canary-beside" }, "oauth": { "id": "plain" } });
+        let before = Arc::new(context.as_object().cloned().unwrap());
+        let mut after = Arc::clone(&before);
+        Arc::make_mut(&mut after).insert("api_key".to_owned(), json!("canary-token"));
+        let paths = SecretPaths::of(None);
+        let mut redactor = Redactor::new(&Map::new(), &[], &paths);
+        let writes = written(&before, &after, &paths, &mut redactor);
+        assert_eq!(Value::Object(writes), json!({ "api_key": "canary-token" }));
+        assert_eq!(redactor.text("canary-token canary-beside plain"), "[redacted] [redacted] plain");
+    }
 }

@@ -110,6 +110,7 @@ pub struct Series {
     attempts: Family<Labels<1>, Counter>,
     runs: Family<Labels<1>, Gauge>,
     upstream_requests: Histograms,
+    pub database_usable: Gauge,
     pub redelivered: Counter,
     pub dead_letters_stuck: Gauge,
     pub slots_used: Gauge,
@@ -180,6 +181,11 @@ impl Series {
 
     fn register(&self, to: &mut Registry) {
         to.register("intake", "Import requests that came in, by channel, outcome and reason code", self.intake.clone());
+        to.register(
+            "database_usable",
+            "Whether the database answers with this version's schema (1) or not (0); imports are consumed while it does",
+            self.database_usable.clone(),
+        );
         self.register_broker(to);
         to.register("transitions", "Committed transitions of accounts, by the event's word", self.transitions.clone());
         to.register("attempts", "Attempts of steps, by outcome class", self.attempts.clone());
@@ -260,6 +266,7 @@ impl Default for Series {
             intake: Family::default(),
             replies: Family::default(),
             broker_sessions: Family::default(),
+            database_usable: Gauge::default(),
             redelivered: Counter::default(),
             dead_letters_stuck: Gauge::default(),
             transitions: Family::default(),
@@ -346,7 +353,7 @@ mod tests {
         let count = names.len();
         names.sort_unstable();
         names.dedup_by_key(|line| line.split(' ').next());
-        assert_eq!((names.len(), count), (23, 23), "{text}");
+        assert_eq!((names.len(), count), (24, 24), "{text}");
         assert!(names.iter().all(|line| line.split(' ').count() > 3), "{text}");
     }
 }

@@ -233,6 +233,25 @@ fn dead_letters_go_to_the_quarantine_but_for_what_was_accepted_before() {
 }
 
 #[test]
+fn a_dead_letter_with_a_forged_history_is_kept_under_a_name_that_every_database_takes() {
+    let Some(mq) = Mq::make() else { return };
+    let place = mq.place(&Provider::start(), &[]);
+    let worker = place.worker();
+    let mut death = FieldTable::default();
+    death.insert("reason".into(), AMQPValue::LongString("rejected".into()));
+    death.insert("queue".into(), AMQPValue::LongString("for\0ged\n".into()));
+    let mut headers = FieldTable::default();
+    headers.insert("x-death".into(), AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into()));
+    mq.send("tidewaiter.dead", with_id("m-1").with_headers(headers), "not even JSON");
+    becomes("it is kept", 1, || quarantined(&worker, "delivery_limit_exceeded"));
+    let listed = place.run(&["quarantine", "list", "--json"]).ended(0).stdout;
+    let row: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+    assert_eq!(row["queue"], "forged");
+    mq.emptied("tidewaiter.dead");
+    worker.stop();
+}
+
+#[test]
 fn a_dead_letter_that_nobody_can_read_raises_an_alarm_until_it_is_taken_away_and_holds_up_nothing_else() {
     let Some(mq) = Mq::make() else { return };
     let place = mq.place(&Provider::start(), &[]);

@@ -15,6 +15,7 @@ mod configuration;
 mod demo;
 mod eval;
 mod events;
+mod examples;
 mod import;
 mod import_refusals;
 mod keys;

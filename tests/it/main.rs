@@ -18,6 +18,7 @@ mod exchange;
 mod operate;
 mod reducers;
 mod relay;
+mod relay_mix;
 #[path = "../support/mod.rs"]
 mod shared;
 mod sqlite_start;

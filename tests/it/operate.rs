@@ -141,3 +141,16 @@ async fn an_unknown_outcome_is_left_alone_unless_it_is_to_be_repeated() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_account_that_is_not_there_and_is_named_twice_is_left_alone_once() {
+    with_process(async |process| {
+        let accounts = &process.parts.accounts;
+        let nobody = Uuid::from_u128(99);
+        let (selection, chosen) = chosen(&process, &[nobody, nobody], TERMS).await;
+        let replay = start(accounts, &selection, TERMS, &chosen, None, "me").await.unwrap();
+        let outcome = Outcome::of(accounts, &replay).await.unwrap();
+        assert_eq!((outcome.accounts, outcome.refused["unknown_account"]), (1, 1));
+    })
+    .await;
+}

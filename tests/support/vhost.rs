@@ -159,7 +159,8 @@ impl Management {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "which broker to test on is told by the environment")]
-fn environment(name: &str) -> Option<String> {
+/// A variable that says what to test with; empty is none.
+#[expect(clippy::disallowed_methods, reason = "what to test with is told by the environment")]
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

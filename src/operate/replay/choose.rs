@@ -104,7 +104,8 @@ impl<'a> Chooser<'a> {
             for id in ids {
                 match found.remove(id) {
                     Some(candidate) => self.look_at(candidate).await?,
-                    None if self.seen.contains(id) => {}
+                    // It may be named twice.
+                    None if !self.seen.insert(*id) => {}
                     None => self.leave(*id, 0, Ineligible::Absent),
                 }
             }
