@@ -1,8 +1,9 @@
 //! A proxy on loopback that fails as networks do: it cuts, it swallows silently, and it heals.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -39,7 +40,14 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Counts {
     made: AtomicUsize,
-    live: AtomicUsize,
+    /// The numbers of those that are open on both sides.
+    open: Mutex<BTreeSet<usize>>,
+}
+
+impl Counts {
+    fn open(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Proxy {
@@ -57,9 +65,10 @@ impl Proxy {
         Ok(Self { address, wish, counts, _runtime: runtime })
     }
 
-    /// Connections that both sides believe in.
+    /// Connections that are open and not silenced.
     pub fn live(&self) -> usize {
-        self.counts.live.load(Ordering::SeqCst)
+        let silent = self.wish.borrow().silent;
+        self.counts.open().iter().filter(|number| **number > silent).count()
     }
 
     /// Connections that were ever made.
@@ -108,8 +117,8 @@ async fn connection(
         // A server behind a network that carries nothing is not reached either.
         wishes.wait_for(|wish| wish.carries(number)).await.ok()?;
         let server = TcpStream::connect(server).await.ok()?;
-        counts.live.fetch_add(1, Ordering::SeqCst);
-        let _living = Living(Arc::clone(&counts));
+        counts.open().insert(number);
+        let _living = Living(Arc::clone(&counts), number);
         let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
         // The end of one direction is the end of both.
         tokio::select! {
@@ -125,11 +134,11 @@ async fn connection(
 }
 
 /// Counts a connection out when it ends, however it does.
-struct Living(Arc<Counts>);
+struct Living(Arc<Counts>, usize);
 
 impl Drop for Living {
     fn drop(&mut self) {
-        self.0.live.fetch_sub(1, Ordering::SeqCst);
+        self.0.open().remove(&self.1);
     }
 }
 
