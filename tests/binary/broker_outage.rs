@@ -31,14 +31,15 @@ fn nothing_is_acknowledged_while_the_database_is_away_and_everything_goes_on_by_
         mq.send(EU, with_id(&format!("m-{number}")), oauth("a", &format!("good-{number}")).to_string());
     }
     eventually("the worker says that it is not ready", || (readiness(&worker) == 503).then_some(()));
-    assert_eq!(worker.count("tidewaiter_database_usable"), 0);
+    let usable = || worker.count("tidewaiter_database_usable");
+    eventually("its metric says so too", || (usable() == 0).then_some(()));
     let session = "tidewaiter_broker_sessions{session=\"imports_eu\"}";
     eventually("the worker does not consume", || (worker.count(session) == 0).then_some(()));
     mq.send(EU, with_id("m-21"), oauth("a", "good-21").to_string());
     assert_eq!(mq.count(EU).0, 1, "what comes now stays in the queue");
     server.ask(&["start", "pg"]);
     eventually("the worker is ready again", || (readiness(&worker) == 200).then_some(()));
-    assert_eq!(worker.count("tidewaiter_database_usable"), 1);
+    eventually("its metric says so too", || (usable() == 1).then_some(()));
     eventually("all are accepted", || (place.accounts().len() == 22).then_some(()));
     mq.emptied(EU);
     assert_eq!(worker.count("tidewaiter_quarantine_held"), 0);
