@@ -17,10 +17,12 @@ pub(super) struct Run {}
 impl Run {
     #[expect(clippy::unused_self, reason = "every verb has this form")]
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
+        // Before anything is read: what comes out of a pipe can be read once.
+        let enlarged = enlarge_foreign_stacks();
         let loaded = globals.load()?;
         loaded.check_for_worker()?;
         if loaded.settings.broker.is_some() {
-            enlarge_foreign_stacks()?;
+            enlarged?;
         }
         let metrics = Metrics::default();
         let _flush = telemetry::start(&loaded.settings.log, &metrics)

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Place, Provider, Scratch, Worker, bare, eventually, get};
+use crate::support::{Place, Provider, Ran, Scratch, Worker, bare, eventually, get};
 
 #[test]
 fn a_new_user_may_start_it_in_an_empty_directory() {
@@ -24,6 +24,18 @@ fn a_new_user_may_start_it_in_an_empty_directory() {
     assert!(said.contains("there are no definitions"), "{said}");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// A worker with a broker starts itself anew; what came out of the pipe by then would be lost.
+#[test]
+fn a_configuration_out_of_a_pipe_is_the_one_that_counts() {
+    let scratch = Scratch::new();
+    let mut command = bare(["run", "--config", "/dev/stdin"]);
+    command.current_dir(&scratch.0);
+    let settings = "broker.url = \"amqps://127.0.0.1:1\"\nbroker.ca_file = \"none.pem\"\n\
+                    api.listen = \"\"\nprobes.listen = \"\"\n";
+    let said = Ran::of(command, settings.as_bytes()).ended(2).stderr;
+    assert!(said.contains("none.pem"), "{said}");
 }
 
 #[test]
