@@ -1,10 +1,11 @@
 //! Replays from the command line: planned, started once, told by account, on both stores, with and without a worker.
 
 use serde_json::{Value, json};
+use tidewaiter::app::stub::Faults;
 
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
-use crate::support::{Faults, Place, Provider, Worker, envelope, eventually, oauth, post};
+use crate::support::{Place, Provider, Worker, envelope, eventually, oauth, post};
 
 /// Accounts of each cause.
 const EACH: usize = 100;
@@ -190,8 +191,8 @@ fn an_unknown_outcome_is_resent_or_skipped_as_the_operator_says() {
         });
         assert_eq!(validations() - sent, resent, "{word}");
         assert_eq!(provider.requests("GET /oauth/userinfo"), asked, "what was done is not done again");
-        let trace = &account["last_action_result"];
-        assert_eq!((&trace[0]["name"], &trace[0]["status"]), (&json!("validate"), &json!(result)), "{trace}");
+        let steps = &account["last_action_result"]["validation"]["steps"];
+        assert_eq!((&steps[0]["name"], &steps[0]["status"]), (&json!("validate"), &json!(result)), "{steps}");
         worker.stop();
     }
 }
