@@ -10,6 +10,7 @@ mod properties;
 mod refresh;
 mod rendering;
 mod steps;
+mod unknown;
 mod worked;
 
 use std::collections::VecDeque;
