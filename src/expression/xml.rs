@@ -245,9 +245,6 @@ struct Writer {
 
 impl Writer {
     fn members(&mut self, members: &Map<String, Value>, depth: usize, first: bool) -> Result<(), XmlError> {
-        if depth > MAX_DEPTH || self.out.len() > MAX_BYTES {
-            return Err(XmlError::TooLarge);
-        }
         let mut first = first;
         for (key, value) in members.iter().filter(|(key, _)| *key != ATTRIBUTES) {
             let nodes = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
@@ -301,6 +298,9 @@ impl Writer {
 
     fn element(&mut self, name: &str, node: &Value, depth: usize) -> Result<(), XmlError> {
         check_name(name)?;
+        if depth >= MAX_DEPTH || self.out.len() > MAX_BYTES {
+            return Err(XmlError::TooLarge);
+        }
         let _ = write!(self.out, "<{name}");
         let empty = Map::new();
         let members = match node {
