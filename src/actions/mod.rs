@@ -5,17 +5,23 @@
 //! answer is not known unless the definition allows that, and to show no secret in `Debug` output.
 //!
 //! In here `stepper` decides what is next, `react` what follows from a failure, `local` performs the steps that need
-//! nobody, `request` renders, `response` reads, `classify` sorts failures, `progress` is what survives a crash and
+//! nobody, `request` renders (`caller` what a step brings for a resource's method, `body` and `multipart` what is sent),
+//! `response` reads (`parse` its bytes), `classify` sorts failures (`scopes` says more of a 403), `progress` is what survives a crash and
 //! `trace` what people see. Lacks: pagination, definitions' own rate-limit expressions, `probe`, conditions and loops.
 
+mod body;
+mod caller;
 mod classify;
 mod context;
 mod local;
 mod model;
+mod multipart;
+mod parse;
 mod progress;
 mod react;
 mod request;
 mod response;
+mod scopes;
 mod stepper;
 mod trace;
 mod url;
