@@ -58,12 +58,13 @@ pub(super) fn read(
         }
     };
     let is_success = (200..300).contains(&status);
-    let unreadable = match &verdict {
-        Verdict::ByStatus => broken.filter(|_| is_success),
-        Verdict::Success(None) => broken.filter(|_| plan.answer.strict == Some(true)),
-        Verdict::Success(Some(_)) | Verdict::Error { .. } => None,
+    // What the definition calls a success is one, unless it insists on what it can read.
+    let matters = match &verdict {
+        Verdict::ByStatus => is_success,
+        Verdict::Success(None) => plan.answer.strict == Some(true),
+        Verdict::Success(Some(_)) | Verdict::Error { .. } => false,
     };
-    if let Some(why) = unreadable {
+    if let Some(why) = broken.filter(|_| matters) {
         let error = SendError::BadResponse(why.to_owned());
         return Err(send_failure(&error, retry_safe).with_status(status).into());
     }
@@ -78,7 +79,7 @@ pub(super) fn read(
     if let Some(mapped) = mapped {
         let lacks = plan.scopes.as_ref().filter(|_| mapped == 403).and_then(|needed| scopes::missing(needed, scope));
         let answer = Refused { status, mapped, said, lacks, body: &body, headers: &headers };
-        return Err(answer.refusal(retry_safe, now_ms));
+        return Err(Refusal { answer: Some(whole), ..answer.refusal(retry_safe, now_ms) });
     }
     let body = said.result.map_or(body, Arc::new);
     let result = match &plan.response_path {
@@ -168,7 +169,7 @@ impl Refused<'_> {
         let waits = matches!(failure.class, Class::RateLimited) || mapped == 503;
         let header = said.headers.as_ref().and_then(asked_to_wait);
         let header = header.or_else(|| Some(headers.get("retry-after")?.as_str()?.to_owned())).filter(|_| waits);
-        Refusal { retry_after: retry_after(header.as_deref(), now_ms), failure }
+        Refusal { retry_after: retry_after(header.as_deref(), now_ms), failure, answer: None }
     }
 }
 

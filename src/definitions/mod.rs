@@ -8,8 +8,8 @@
 //! A request has three layers of config: the integration, the method of `resources` that a step refers to, and the step
 //! (`request/layers.rs`). A method that nothing refers to is never looked at.
 //!
-//! Lacks: members that this version does not execute (`webhook`, `pagination`, `rate_limit`, `tool_tags`, actions beside
-//! the two phases) are kept in the document and have no effect.
+//! Lacks: members that this version does not execute (`webhook`, `pagination`, `rate_limit`, `tool_tags`) are kept in the
+//! document and have no effect.
 
 mod compile;
 pub mod credential;
@@ -20,6 +20,7 @@ mod model;
 mod node;
 mod plan;
 mod request;
+mod step;
 mod target;
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
 pub use plan::{
-    Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan,
+    Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
     QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,
 };
 pub(crate) use request::header_name;

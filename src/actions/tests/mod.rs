@@ -2,8 +2,12 @@
 
 mod answers;
 mod bodies;
+mod conditions;
 mod crash;
+mod custom;
 mod failures;
+mod loops;
+mod probes;
 mod properties;
 mod references;
 mod refresh;
@@ -77,6 +81,7 @@ pub(super) fn start(config: &Value, context: Value) -> Start {
         },
         context: Arc::new(object(context)),
         from: Phase::PostInstall,
+        action: None,
         progress: None,
         seed: 7,
         retry: RetryPolicy::default(),
@@ -183,6 +188,7 @@ impl Ran {
             None => "crashed".to_owned(),
             Some(Outcome::Succeeded) => "succeeded".to_owned(),
             Some(Outcome::Failed { phase, step, failure }) => {
+                let phase = phase.map_or("action", Phase::as_str);
                 format!("{phase} {} {}", step.as_deref().unwrap_or("-"), failure.code)
             }
             Some(Outcome::CredentialRefused { failure, .. }) => format!("refused {}", failure.code),
