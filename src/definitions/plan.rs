@@ -295,7 +295,8 @@ pub struct RequestPlan {
 impl RequestPlan {
     /// The expressions that see data of the provider.
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        self.response_path.as_ref().map(|path| &path.object).into_iter().chain(&self.error_expression)
+        let paths = self.response_path.iter().chain(&self.pagination_path).map(|path| &path.object);
+        paths.chain(&self.error_expression)
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::error::CompileError;
 use super::node::Node;
 use super::plan::{
-    AnswerFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
+    AnswerFormat, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
 };
 use super::target;
 use crate::expression::Expression;
@@ -63,6 +63,8 @@ const KNOWN: [&str; 34] = [
 /// silently would be wrong.
 const NOT_YET: [&str; 2] = ["paginate", "truto_static_gate_id"];
 
+const CONTENT_TYPE: &str = "content-type";
+
 /// What a step of type `proxy` may hold beside its config, or in place of one.
 const REFERENCE: [&str; 6] = ["resource", "method", "id", "query", "headers", "body"];
 
@@ -109,13 +111,19 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
     let inputs = referred.as_ref().map(|method| reference::inputs(config, method)).transpose()?;
     let (mut headers, mut query) = (fields::headers(layers.shared())?, fields::query(layers.shared())?);
     let inputs = inputs.map(|inputs| lay_inputs(inputs, &mut headers, &mut query, config));
+    let body = body::compile(&layers, config, method, inputs.is_some())?;
+    let is_json = body.as_ref().is_none_or(|body| matches!(body.format, BodyFormat::Json | BodyFormat::Null));
+    if !is_json && !layers.names_own_header(CONTENT_TYPE) {
+        // The integration's is that of its usual bodies, which are JSON.
+        headers.retain(|header| header.name != CONTENT_TYPE || header.value.is_none());
+    }
     Ok(RequestPlan {
         method,
         target,
         headers,
         query,
         array_format: array_format.unwrap_or(QueryArrayFormat::Repeat),
-        body: body::compile(&layers, config, method, inputs.is_some())?,
+        body,
         authorization: authorization::compile(&layers, config)?,
         response_path: layers.own("response_path").map(|path| response_path(&path)).transpose()?,
         error_expression: layers.get("error_expression").map(|expression| expression.expression()).transpose()?,
