@@ -8,6 +8,7 @@ use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
 use crate::lifecycle::{AuthenticationMethod, Phase};
@@ -16,7 +17,8 @@ use crate::lifecycle::{AuthenticationMethod, Phase};
 const MAX_STEPS: usize = 100;
 
 /// What a step may have beside `type`.
-const STEP_MEMBERS: [&str; 6] = ["type", "config", "name", "on_unknown", "idempotency_key", "allow_in_sandbox"];
+const STEP_MEMBERS: [&str; 7] =
+    ["type", "config", "name", "on_unknown", "idempotency_key", "allow_in_sandbox", "paginate"];
 
 /// Members of our own extension that this version does not perform. Leaving them out silently would be wrong.
 const NOT_YET: [&str; 5] = ["run_if", "loop_on", "depends_on", "continue_on_error", "timeout_ms"];
@@ -99,7 +101,8 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
         return Err(member.refuse("is not supported by this version: write the step without it"));
     }
     node.only(&[&STEP_MEMBERS[..], &NOT_YET[..]].concat())?;
-    let kind = kind(node, integration)?;
+    let mut kind = kind(node, integration)?;
+    let paginate = pagination::choose(node.get("paginate").as_ref(), &mut kind)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),
         _ => true,
@@ -109,6 +112,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
         on_unknown: on_unknown(node, reads)?,
         idempotency_header: idempotency_header(node)?,
         allow_in_sandbox: node.get("allow_in_sandbox").map(|flag| flag.flag()).transpose()?.unwrap_or(false),
+        paginate,
         kind,
     })
 }

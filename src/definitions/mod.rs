@@ -15,6 +15,7 @@ mod error;
 mod load;
 mod model;
 mod node;
+mod pagination;
 mod plan;
 mod request;
 mod target;
@@ -27,6 +28,10 @@ pub use effective::Effective;
 pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
+pub use pagination::{
+    Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
+    MAX_PAGES, Pagination,
+};
 pub use plan::{
     Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, QueryArrayFormat, RequestPlan,
     ResponsePath, Step, StepKind, Target,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::pagination::Pagination;
 use super::{CredentialPlan, IntegrationRef};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
@@ -83,6 +84,8 @@ pub struct Step {
     pub idempotency_header: Option<String>,
     /// Whether a sandbox account may perform it although it writes.
     pub allow_in_sandbox: bool,
+    /// Whether it asks for all pages of a list, and not for the first alone.
+    pub paginate: bool,
 }
 
 impl Step {
@@ -134,7 +137,8 @@ impl StepKind {
         match self {
             Self::Request(request) => {
                 let path = request.response_path.as_ref().map(|path| &path.object);
-                path.into_iter().chain(&request.error_expression).collect()
+                let pages = request.pagination.iter().flat_map(|pagination| pagination.expressions());
+                path.into_iter().chain(&request.error_expression).chain(pages).collect()
             }
             Self::Transform(expression) | Self::UpdateContext(Some(expression)) => vec![expression],
             Self::UpdateContext(None) | Self::SetContext(_) | Self::GetContext { .. } => Vec::new(),
@@ -232,6 +236,8 @@ pub struct RequestPlan {
     pub response_path: Option<ResponsePath>,
     /// What tells errors from successes beyond the status code.
     pub error_expression: Option<Expression>,
+    /// How its pages are asked for; only where the step walks through them or the templates name `pagination`.
+    pub pagination: Option<Box<Pagination>>,
 }
 
 /// Where a request goes, in parts that are encoded each in its own way.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{
     Authorization, Body, BodyFormat, Header, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath,
 };
@@ -62,6 +63,9 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
         .ok_or_else(|| config.refuse("has neither a `base_url` (here or in the config) nor an absolute `path`"))?;
     let inherited = |key: &str| config.get(key).or_else(|| integration.get(key));
     let array_format = inherited("query_array_format").map(|format| format.word()).transpose()?;
+    let pagination = pagination::compile(&[integration, config], |path| {
+        target::compile(base.as_ref(), Some(path), host_from_tenant)
+    })?;
     Ok(RequestPlan {
         method,
         target,
@@ -72,6 +76,7 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
         authorization: authorization(config, integration)?,
         response_path: config.get("response_path").map(|path| response_path(&path)).transpose()?,
         error_expression: inherited("error_expression").map(|expression| expression.expression()).transpose()?,
+        pagination: pagination.map(Box::new),
     })
 }
 
