@@ -12,6 +12,7 @@ mod classify;
 mod context;
 mod local;
 mod model;
+mod paging;
 mod progress;
 mod react;
 mod request;

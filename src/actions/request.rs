@@ -65,7 +65,7 @@ fn header_text(name: &str, value: &Text, scope: &Scope) -> Result<String, Failur
 }
 
 /// A value that a header can carry: printable ASCII, so that no value ends the line or means another thing elsewhere.
-fn check_header(name: &str, text: String) -> Result<String, Failure> {
+pub(super) fn check_header(name: &str, text: String) -> Result<String, Failure> {
     let sound = |byte: u8| byte == b'\t' || (0x20..0x7f).contains(&byte);
     if text.len() > MAX_HEADER_BYTES || !text.bytes().all(sound) {
         return Err(Failure::permanent(
