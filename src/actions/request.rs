@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::classify::expression_failure;
+use super::paging::Shape;
 use super::url;
 use crate::definitions::{Authorization, Body, BodyFormat, QueryArrayFormat, RequestPlan, header_name};
 use crate::expression::{ExprKind, Scope, Text};
@@ -24,6 +25,8 @@ pub(super) struct Rendering<'a> {
     /// The idempotency key and its header.
     pub(super) key: Option<(&'a str, String)>,
     pub(super) timeout: Duration,
+    /// What one page of a list changes.
+    pub(super) page: Option<&'a Shape<'a>>,
 }
 
 /// Renders `plan`.
@@ -32,14 +35,19 @@ pub(super) struct Rendering<'a> {
 /// The failure that ends the phase; nothing was sent.
 pub(super) fn render(plan: &RequestPlan, with: Rendering<'_>) -> Result<Request, Failure> {
     let scope = with.scope;
-    let url = url::render(&plan.target, &plan.query, plan.array_format, scope)?;
+    let target = with.page.and_then(Shape::target).unwrap_or(&plan.target);
+    let mut url = url::render(target, &plan.query, plan.array_format, scope)?;
     let mut headers = Vec::new();
     for header in &plan.headers {
         if let Some(value) = &header.value {
             headers.push((header.name.clone(), header_text(&header.name, value, scope)?));
         }
     }
-    let body = plan.body.as_ref().map(|body| render_body(body, scope)).transpose()?.flatten();
+    if let Some(page) = with.page {
+        page.url(&mut url)?;
+        page.headers(&mut headers);
+    }
+    let body = render_body(plan.body.as_ref(), with.page, scope)?;
     if let Some((body, content_type, _)) = &body {
         if body.len() > MAX_BODY_BYTES {
             let message = format!("the body has {} bytes; at most {MAX_BODY_BYTES} are allowed", body.len());
@@ -92,11 +100,14 @@ fn set(headers: &mut Vec<(String, String)>, name: String, value: String) {
 /// The bytes, their type and the value they were made from; `None` when the value is undefined.
 type Rendered = (Vec<u8>, &'static str, Value);
 
-fn render_body(body: &Body, scope: &Scope) -> Result<Option<Rendered>, Failure> {
-    let Some(value) = body.value.render(scope).map_err(|error| expression_failure("the body", &error))? else {
-        return Ok(None);
-    };
-    Ok(Some(match body.format {
+fn render_body(body: Option<&Body>, page: Option<&Shape<'_>>, scope: &Scope) -> Result<Option<Rendered>, Failure> {
+    let render = |body: &Body| body.value.render(scope).map_err(|error| expression_failure("the body", &error));
+    let mut value = body.map(render).transpose()?.flatten();
+    if let Some(page) = page {
+        page.body(&mut value)?;
+    }
+    let Some(value) = value else { return Ok(None) };
+    Ok(Some(match body.map_or(BodyFormat::Json, |body| body.format) {
         BodyFormat::Json => (serde_json::to_vec(&value).unwrap_or_default(), "application/json", value),
         BodyFormat::Form => {
             let Value::Object(members) = &value else {

@@ -17,6 +17,7 @@ mod page;
 mod path;
 mod range;
 mod shape;
+mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::upstream::Request;
 
 use measure::Measure;
 pub(super) use shape::Shape;
+pub(super) use turn::render;
 
 /// The most items that one walk collects: as many as an expression may put into a list.
 const MAX_ITEMS: usize = limits::ARRAY_ITEMS;

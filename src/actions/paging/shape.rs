@@ -106,16 +106,6 @@ impl<'a> Shape<'a> {
         self.target
     }
 
-    /// Whether the page is asked for without the request's body.
-    pub(in crate::actions) const fn drops_body(&self) -> bool {
-        self.drops_body
-    }
-
-    /// Whether the page's values go into the body, so that there has to be one.
-    pub(in crate::actions) fn needs_body(&self) -> bool {
-        self.body.iter().any(|(_, change)| !matches!(change, Change::Remove))
-    }
-
     /// Changes a rendered URL.
     ///
     /// # Errors
@@ -146,13 +136,19 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Changes a body's value, before it is written.
+    /// Changes a body's value, before it is written; makes one where the page's values go into it and there is none.
     ///
     /// # Errors
     /// When it is no object, so that nothing can be added to it.
-    pub(in crate::actions) fn body(&self, body: &mut Value) -> Result<(), Failure> {
+    pub(in crate::actions) fn body(&self, body: &mut Option<Value>) -> Result<(), Failure> {
+        if self.drops_body {
+            *body = None;
+        }
+        if body.is_none() && self.body.iter().all(|(_, change)| matches!(change, Change::Remove)) {
+            return Ok(());
+        }
         for (path, change) in &self.body {
-            let Value::Object(members) = &mut *body else {
+            let Value::Object(members) = body.get_or_insert_with(|| Value::Object(Map::new())) else {
                 let message = "pagination adds its values to the body, which has to be an object for that";
                 return Err(Failure::permanent(ReasonCode::ExpressionError, message));
             };

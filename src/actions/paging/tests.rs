@@ -106,11 +106,9 @@ fn asked(pagination: &Pagination, pager: &mut Pager, scope: &mut Scope) -> Resul
     let mut request = request(scope)?;
     shape.url(&mut request.url)?;
     shape.headers(&mut request.headers);
-    if shape.needs_body() {
-        let mut body = json!({ "filter": 1 });
-        shape.body(&mut body)?;
-        request.body = Some(serde_json::to_vec(&body).unwrap());
-    }
+    let mut body = Some(json!({ "filter": 1 }));
+    shape.body(&mut body)?;
+    request.body = body.map(|body| serde_json::to_vec(&body).unwrap());
     pager.sent(pagination, &request);
     Ok(request)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Cursor, DEFAULT_LIMIT, Format, Limit, Link, MAX_PAGES, Pagination};
 use crate::definitions::error::CompileError;
 use crate::definitions::node::{Node, join};
-use crate::definitions::plan::{Header, StepKind, Target};
+use crate::definitions::plan::{Header, OnUnknown, StepKind, Target};
 use crate::definitions::request::header_name;
 use crate::expression::Encoding;
 
@@ -89,7 +89,11 @@ pub(in crate::definitions) fn compile(
 }
 
 /// Whether a step asks for all pages, by its `paginate`. A pagination that has no say in it is taken out of the plan.
-pub(in crate::definitions) fn choose(flag: Option<&Node<'_>>, kind: &mut StepKind) -> Result<bool, CompileError> {
+pub(in crate::definitions) fn choose(
+    flag: Option<&Node<'_>>,
+    kind: &mut StepKind,
+    on_unknown: OnUnknown,
+) -> Result<bool, CompileError> {
     let paginate = flag.map(Node::flag).transpose()?.unwrap_or(false);
     let StepKind::Request(request) = kind else {
         return match flag.filter(|_| paginate) {
@@ -105,6 +109,10 @@ pub(in crate::definitions) fn choose(flag: Option<&Node<'_>>, kind: &mut StepKin
         (Some(flag), Some(pagination)) if pagination.in_body && !has_body => {
             Err(flag.refuse(format!("does not go with `add_to_body`: {} requests carry no body", request.method)))
         }
+        (Some(flag), Some(_)) if on_unknown == OnUnknown::Probe => Err(flag.refuse(
+            "does not go with `on_unknown: probe`, which tells of one request and not of all pages: use `retry` for a \
+             search, or `fail`",
+        )),
         (None, Some(pagination)) if !pagination.mentioned => {
             request.pagination = None;
             Ok(false)
