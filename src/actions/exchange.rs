@@ -34,6 +34,9 @@ impl Stepper {
         {
             self.progress.step.turn.pager.get_or_insert_with(|| Box::new(Pager::begin(pagination)));
         }
+        if let Some(probe) = step.probe.as_ref().filter(|_| self.is_probing()) {
+            return Some(self.probe(step, probe, tick));
+        }
         if let Some(intent) = &self.progress.intent {
             return Some(Output::Send(intent.request(timeout)));
         }
@@ -100,6 +103,9 @@ impl Stepper {
     pub(super) fn answered(&mut self, response: Response, tick: Tick) -> Output {
         let plan = Arc::clone(&self.start.plan);
         let Some((step, request)) = self.under_way(&plan) else { return self.walk(tick) };
+        if let Some(probe) = step.probe.as_ref().filter(|_| self.is_probing()) {
+            return self.probed(step, probe, response, tick);
+        }
         let status = response.status;
         let mut scope = self.scope(tick);
         let answer = response::read(response, request, &mut scope, step.retry_safe(), tick.now_ms);
@@ -127,7 +133,11 @@ impl Stepper {
     pub(super) fn unanswered(&mut self, error: &SendError, tick: Tick) -> Output {
         let plan = Arc::clone(&self.start.plan);
         let Some((step, request)) = self.under_way(&plan) else { return self.walk(tick) };
-        let failure = super::classify::send_failure(error, step.retry_safe());
+        let request = match &step.probe {
+            Some(probe) if self.is_probing() => &probe.request,
+            _ => request,
+        };
+        let failure = super::classify::send_failure(error, step.retry_safe() || self.is_probing());
         self.react(step, request, failure.into(), tick)
     }
 

@@ -5,7 +5,8 @@
 //! answer is not known unless the definition allows that, and to show no secret in `Debug` output.
 //!
 //! In here `stepper` says what goes out and what is awaited, `walk` which step is next and whether it is performed, `turn`
-//! what a step is performed for (the items of its loop), `exchange` asks the provider, `react` decides what follows from a
+//! what a step is performed for (the items of its loop), `exchange` asks the provider, `probe` whether a request
+//! whose answer was lost had its effect, `react` decides what follows from a
 //! failure, `local` performs the steps that need nobody, `place` is what a step sees, `request` renders, `response` reads,
 //! `classify` sorts failures, `progress` is what survives a crash and `trace` what people see. Lacks: pagination,
 //! definitions' own rate-limit expressions.
@@ -17,6 +18,7 @@ mod local;
 mod model;
 mod paging;
 mod place;
+mod probe;
 mod progress;
 mod react;
 mod request;

@@ -19,11 +19,12 @@ const MAX_RATE_LIMITED: u32 = 100;
 impl Stepper {
     /// Goes on after a failed attempt of a request.
     pub(super) fn react(&mut self, step: &Step, request: &RequestPlan, refusal: Refusal, tick: Tick) -> Output {
-        let Refusal { failure, retry_after } = refusal;
+        let Refusal { failure, retry_after, .. } = refusal;
         self.note(step, Mark::Error, tick, Some(&failure), None);
         self.last = Some(failure.clone());
         match failure.class {
             Class::Permanent => self.give_up_or_walk(step, failure, tick),
+            Class::OutcomeUnknown if step.probe.is_some() => self.begin_probe(tick),
             Class::OutcomeUnknown => self.fail(failure),
             Class::Unauthorized => self.unauthorized(step, request, failure, tick),
             Class::RateLimited => self.rate_limited(step, failure, retry_after, tick),
@@ -44,7 +45,7 @@ impl Stepper {
         }
         if self.start.refreshable && !self.progress.step.tries().replayed {
             // The old request is refused for certain, and the next one is another.
-            self.dirty |= self.progress.intent.take().is_some();
+            self.dirty |= !self.is_probing() && self.progress.intent.take().is_some();
             self.refresh_cause = RefreshCause::Refusal;
             return Output::Refresh;
         }
@@ -73,7 +74,13 @@ impl Stepper {
         self.wait(WaitReason::RateLimited, after)
     }
 
-    fn transient(&mut self, step: &Step, failure: Failure, retry_after: Option<Duration>, tick: Tick) -> Output {
+    pub(super) fn transient(
+        &mut self,
+        step: &Step,
+        failure: Failure,
+        retry_after: Option<Duration>,
+        tick: Tick,
+    ) -> Output {
         let tries = self.progress.step.tries();
         tries.failures += 1;
         let pause = self.start.retry.pause_after(tries.failures, tick.jitter);
@@ -88,12 +95,12 @@ impl Stepper {
     /// An intent whose request certainly had no effect is none any more. Where the provider honours the key the bytes
     /// are kept: the next attempt sends the same.
     fn forget_refused(&mut self, step: &Step) {
-        if step.idempotency_header.is_none() {
+        if step.idempotency_header.is_none() && !self.is_probing() {
             self.dirty |= self.progress.intent.take().is_some();
         }
     }
 
-    fn wait(&mut self, reason: WaitReason, after: Duration) -> Output {
+    pub(super) fn wait(&mut self, reason: WaitReason, after: Duration) -> Output {
         self.refresh_next = reason == WaitReason::RefreshBackoff;
         Output::Wait { reason, after }
     }

@@ -14,11 +14,12 @@ use serde_json::{Map, Value};
 
 use super::context;
 use super::model::{Input, Outcome, Output, Start, Tick};
+use super::probe::unknown;
 use super::progress::{Part, Progress};
 use super::trace::{Entry, Mark, Trace};
 use crate::definitions::{Plan, Step};
 use crate::expression::Scope;
-use crate::lifecycle::{Failure, Phase, ReasonCode};
+use crate::lifecycle::{Class, Failure, Phase, ReasonCode};
 
 /// What the stepper waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,14 @@ impl Stepper {
         }
     }
 
+    /// Why the run cannot simply be left where it is: nobody knows whether the last request had its effect.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Failure> {
+        let step = steps(&self.start.plan, self).get(self.progress.index);
+        let doubtful = self.progress.intent.is_some() && !self.fresh && !step.is_some_and(Step::retry_safe);
+        doubtful.then(|| unknown("the time was up before it was known what became of a request with side effects"))
+    }
+
     /// What has to survive a crash. It holds secrets.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -212,7 +221,17 @@ impl Stepper {
         self.start.limits.phase.saturating_sub(Duration::from_millis(self.progress.active_ms))
     }
 
+    /// The end of the run. Where it is not known whether a request had its effect, that is the reason, whatever came
+    /// between.
     pub(super) fn fail(&self, failure: Failure) -> Output {
+        let failure = match failure.class {
+            Class::OutcomeUnknown => failure,
+            _ if self.is_probing() => unknown(&format!(
+                "the answer to a request with side effects was lost, and its probe failed: {}",
+                failure.message
+            )),
+            _ => failure,
+        };
         Output::Done(Outcome::Failed { phase: self.phase(), step: self.label(), failure })
     }
 
@@ -241,7 +260,7 @@ impl Stepper {
         Entry {
             phase: self.progress.part,
             index: self.progress.index,
-            kind: step.kind.word().into(),
+            kind: if self.is_probing() { "probe" } else { step.kind.word() }.into(),
             name: step.name.clone(),
             item: self.progress.step.item(),
             page: self.progress.step.page(),

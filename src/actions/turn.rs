@@ -178,7 +178,7 @@ impl Stepper {
     /// What follows when the present turn failed for good: the end of the run, or (`None`) its result is null and the
     /// run goes on.
     pub(super) fn give_up(&mut self, step: &Step, failure: Failure) -> Option<Output> {
-        if !step.continue_on_error {
+        if self.is_probing() || !step.continue_on_error {
             return Some(self.fail(failure));
         }
         // The answer is known, so a successor must not doubt it, and must not go another way either.

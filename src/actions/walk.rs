@@ -8,12 +8,13 @@ use super::classify::expression_failure;
 use super::context;
 use super::local::{self, Local};
 use super::model::{Outcome, Output, Tick};
+use super::probe::unknown;
 use super::stepper::{Stepper, steps};
 use super::trace::Mark;
 use super::turn::{Items, MAX_ITEMS};
 use crate::definitions::{Step, StepKind};
 use crate::expression::Expression;
-use crate::lifecycle::{Class, Failure, Phase, ReasonCode};
+use crate::lifecycle::{Failure, Phase, ReasonCode};
 
 impl Stepper {
     pub(super) fn begin(&mut self, tick: Tick) -> Output {
@@ -41,15 +42,9 @@ impl Stepper {
     fn in_doubt(&mut self, tick: Tick) -> Output {
         let plan = Arc::clone(&self.start.plan);
         match steps(&plan, self).get(self.progress.index) {
-            Some(step) if step.retry_safe() => self.walk(tick),
-            _ => self.fail(Failure {
-                class: Class::OutcomeUnknown,
-                ..Failure::permanent(
-                    ReasonCode::OutcomeUnknown,
-                    "a worker stopped while it waited for the answer to a request with side effects; replay with \
-                     `--resend` to send it again or `--skip` to go on without it",
-                )
-            }),
+            Some(step) if step.retry_safe() || self.is_probing() => self.walk(tick),
+            Some(step) if step.probe.is_some() => self.begin_late_probe(),
+            _ => self.fail(unknown("a worker stopped while it waited for the answer to a request with side effects")),
         }
     }
 

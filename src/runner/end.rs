@@ -23,7 +23,8 @@ impl Driver<'_> {
 
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
-        let reason = too_late(self.runner).into_reason(phase, None);
+        let failure = stepper.doubt().unwrap_or_else(|| too_late(self.runner));
+        let reason = failure.into_reason(phase, None);
         self.finish(stepper, Ending::DeadlineExceeded(self.phase_of(phase)), Some(reason)).await
     }
 

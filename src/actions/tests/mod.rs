@@ -1,8 +1,12 @@
 //! The stepper driven by tables: no socket, no store, no clock.
 
+mod conditions;
 mod crash;
+mod custom;
 mod failures;
+mod loops;
 mod paging;
+mod probes;
 mod properties;
 mod refresh;
 mod rendering;
