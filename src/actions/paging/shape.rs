@@ -106,6 +106,11 @@ impl<'a> Shape<'a> {
         self.target
     }
 
+    /// Whether the page is asked for without the request's body.
+    pub(in crate::actions) const fn drops_body(&self) -> bool {
+        self.drops_body
+    }
+
     /// Changes a rendered URL.
     ///
     /// # Errors

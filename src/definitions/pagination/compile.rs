@@ -53,12 +53,16 @@ const TEMPLATES: [&str; 5] = ["base_url", "path", "headers", "query", "body"];
 /// The pagination of a request whose config is made of `layers`, the later ones on top; a null takes it away. `target`
 /// compiles where later pages are.
 pub(in crate::definitions) fn compile(
-    layers: &[&Node<'_>],
+    layers: &[Node<'_>],
     target: impl FnOnce(&Node<'_>) -> Result<Option<Target>, CompileError>,
 ) -> Result<Option<Pagination>, CompileError> {
     let top = |key: &str| layers.iter().rev().find(|layer| layer.value.get(key).is_some()).and_then(|on| on.get(key));
     let Some(node) = top("pagination") else { return Ok(None) };
-    node.only(&["format", "config"])?;
+    // What the step has is written here; what is below it came from the model system and may hold more.
+    let is_own = layers.last().is_some_and(|step| step.value.get("pagination").is_some());
+    if is_own {
+        node.only(&["format", "config"])?;
+    }
     let empty = Value::Object(serde_json::Map::new());
     let config = node.get("config").unwrap_or_else(|| Node::new(&empty, join(&node.pointer, "config")));
     let mentioned = layers.iter().any(|layer| TEMPLATES.iter().filter_map(|key| layer.get(key)).any(names_pagination));
@@ -70,7 +74,7 @@ pub(in crate::definitions) fn compile(
     let in_body = flag(&config, "add_to_body")?;
     let max_pages = number(&config, "max_pages", u64::from(MAX_PAGES))?.map_or(MAX_PAGES, |pages| pages as u32);
     Ok(Some(Pagination {
-        format: format(&node.require("format")?, &config, mentioned)?,
+        format: format(&node.require("format")?, &config, mentioned, is_own)?,
         limit: limit(&config)?,
         max_pages,
         has_next: config.get("has_next_path").map(|path| dotted(&path)).transpose()?,
@@ -138,8 +142,8 @@ fn is_place(path: &str) -> bool {
     path.starts_with('/') || path.starts_with("{{") || path.contains("://")
 }
 
-fn format(word: &Node<'_>, config: &Node<'_>, mentioned: bool) -> Result<Format, CompileError> {
-    let known = |own: &[&str]| config.only(&[own, &COMMON[..]].concat());
+fn format(word: &Node<'_>, config: &Node<'_>, mentioned: bool, strict: bool) -> Result<Format, CompileError> {
+    let known = |own: &[&str]| if strict { config.only(&[own, &COMMON[..]].concat()) } else { Ok(()) };
     // Where the templates place the value themselves, nothing is added under a name that nobody chose.
     let or_default = |key: Option<String>, default: &str| key.or_else(|| (!mentioned).then(|| default.to_owned()));
     match word.text()? {

@@ -141,6 +141,15 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_an_integration_has_beside_what_is_documented_is_left_alone() {
+    let exported = json!({ "format": "page", "note": 1, "config": { "page_key": "p", "page_style": "x" } });
+    let step = json!({ "type": "request", "paginate": true, "config": { "path": "/a" } });
+    assert!(compiled(&exported, &step).unwrap().0.is_some());
+    let wrong = json!({ "format": "page", "config": { "max_limit": "x" } });
+    assert!(compiled(&wrong, &step).is_err());
+}
+
+#[test]
 fn only_requests_with_a_pagination_have_pages() {
     for (step, words) in [
         (json!({ "type": "transform", "paginate": true, "config": "1" }), "only a `request` has pages"),
