@@ -26,7 +26,7 @@ mod template;
 mod text;
 
 pub use error::{ExprError, ExprKind};
-pub use jsonata::Expression;
+pub use jsonata::{Expression, Profile};
 pub use scope::{RESERVED, Scope};
 pub use shared::Shared;
 pub use strict::{Encoding, Text};

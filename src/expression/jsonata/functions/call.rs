@@ -19,11 +19,14 @@ pub(super) fn plain(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> 
     HostFunction::new(arity, move |args, _| function(args).map_err(Error::new)).without_input()
 }
 
-/// Like [`plain`], but called without arguments it takes the context, as in `name.$base64encode()`.
+/// Like [`plain`], but called without arguments it takes the context, as in `name.$base64encode()`: undefined where there
+/// is none.
 pub(super) fn on_context(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> HostFunction {
     HostFunction::new(arity, move |args, call| {
-        let outcome = if args.is_empty() { function(&[call.input()]) } else { function(args) };
-        outcome.map_err(Error::new)
+        if !args.is_empty() {
+            return function(args).map_err(Error::new);
+        }
+        call.input().map_or(Ok(None), |input| function(&[Some(input)]).map_err(Error::new))
     })
 }
 

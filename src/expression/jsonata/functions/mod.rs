@@ -9,11 +9,13 @@
 //! win over the engine's own of the same name. A function is pure: same arguments, same result, no clock, no network.
 
 mod call;
+mod digests;
 mod encoding;
 mod failures;
 pub(super) mod seeded;
 mod switched_off;
 mod unsupported;
+mod values;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -27,7 +29,7 @@ pub(super) use unsupported::reason;
 pub(super) type Function = (&'static str, fn() -> HostFunction);
 
 /// The topics.
-const GROUPS: &[&[Function]] = &[encoding::FUNCTIONS, switched_off::FUNCTIONS];
+const GROUPS: &[&[Function]] = &[digests::FUNCTIONS, encoding::FUNCTIONS, switched_off::FUNCTIONS, values::FUNCTIONS];
 
 static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
     LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());
