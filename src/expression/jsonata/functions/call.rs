@@ -19,6 +19,19 @@ pub(super) fn plain(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> 
     HostFunction::new(arity, move |args, _| function(args).map_err(Error::new)).without_input()
 }
 
+/// Like [`plain`], for functions over data, which refuse a function as an argument: the model's own call it without
+/// waiting for what it gives, and go on with a promise.
+pub(super) fn data(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> HostFunction {
+    HostFunction::new(arity, move |args, call| {
+        let is_function = |index: usize| args[index].is_none() && call.function(index).is_some();
+        if (0..args.len()).any(is_function) {
+            return Err(Error::new("function_given"));
+        }
+        function(args).map_err(Error::new)
+    })
+    .without_input()
+}
+
 /// Like [`plain`], but called without arguments it takes the context, as in `name.$base64encode()`.
 pub(super) fn on_context(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> HostFunction {
     HostFunction::new(arity, move |args, call| {

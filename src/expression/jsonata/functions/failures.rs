@@ -7,8 +7,17 @@ const FAILURES: &[(&str, &str)] = &[
         "eval_disabled",
         "$eval is switched off, because its source would not be seen by any check: write the expression out",
     ),
+    (
+        "function_given",
+        "${{token}} takes no function: name a property, or give an object of the fields to match; $map, $filter and \
+         $reduce take functions",
+    ),
     ("invalid_base64", "the argument of ${{token}} is not Base64 of text"),
+    ("list_too_long", "${{token}} would make a list that is too long"),
     ("not_text", "${{token}} needs a text where it got null, a list or an object: $string writes one as JSON"),
+    ("text_too_long", "${{token}} would make a text that is too long"),
+    ("too_much_work", "${{token}} would take too long over this much data"),
+    ("wrong_type", "an argument of ${{token}} is not of the type it needs"),
 ];
 
 /// The sentence of one of our codes.

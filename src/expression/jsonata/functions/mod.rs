@@ -11,6 +11,8 @@
 mod call;
 mod encoding;
 mod failures;
+mod js;
+mod lodash;
 pub(super) mod seeded;
 mod switched_off;
 mod unsupported;
@@ -27,7 +29,7 @@ pub(super) use unsupported::reason;
 pub(super) type Function = (&'static str, fn() -> HostFunction);
 
 /// The topics.
-const GROUPS: &[&[Function]] = &[encoding::FUNCTIONS, switched_off::FUNCTIONS];
+const GROUPS: &[&[Function]] = &[encoding::FUNCTIONS, lodash::FUNCTIONS, switched_off::FUNCTIONS];
 
 static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
     LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());
