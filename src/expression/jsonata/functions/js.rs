@@ -140,9 +140,10 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
 pub(super) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::String(a), Value::String(b)) => Some(utf16(a, b)),
-        (Value::Array(_) | Value::Object(_) | Value::String(_), Value::Array(_) | Value::Object(_) | Value::String(_)) => {
-            Some(utf16(&text(Some(a)), &text(Some(b))))
-        }
+        (
+            Value::Array(_) | Value::Object(_) | Value::String(_),
+            Value::Array(_) | Value::Object(_) | Value::String(_),
+        ) => Some(utf16(&text(Some(a)), &text(Some(b)))),
         _ => number(Some(a)).partial_cmp(&number(Some(b))),
     }
 }

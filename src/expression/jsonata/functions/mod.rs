@@ -9,11 +9,16 @@
 //! win over the engine's own of the same name. A function is pure: same arguments, same result, no clock, no network.
 
 mod call;
+mod csv;
+mod currency;
 mod encoding;
 mod failures;
 mod js;
 mod lodash;
+mod query;
+mod records;
 pub(super) mod seeded;
+mod similarity;
 mod switched_off;
 mod unsupported;
 
@@ -29,7 +34,16 @@ pub(super) use unsupported::reason;
 pub(super) type Function = (&'static str, fn() -> HostFunction);
 
 /// The topics.
-const GROUPS: &[&[Function]] = &[encoding::FUNCTIONS, lodash::FUNCTIONS, switched_off::FUNCTIONS];
+const GROUPS: &[&[Function]] = &[
+    csv::FUNCTIONS,
+    currency::FUNCTIONS,
+    encoding::FUNCTIONS,
+    lodash::FUNCTIONS,
+    query::FUNCTIONS,
+    records::FUNCTIONS,
+    similarity::FUNCTIONS,
+    switched_off::FUNCTIONS,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
     LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());

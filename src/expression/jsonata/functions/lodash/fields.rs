@@ -78,9 +78,9 @@ impl Omitted {
 
     fn copy(&self, value: &Value) -> Value {
         match value {
-            Value::Object(fields) if !self.below.is_empty() => self.fields(fields.iter().map(|(key, value)| {
-                (Cow::Borrowed(key.as_str()), Cow::Borrowed(value))
-            })),
+            Value::Object(fields) if !self.below.is_empty() => {
+                self.fields(fields.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), Cow::Borrowed(value))))
+            }
             // A hole in a list is null in JSON.
             Value::Array(items) if !self.below.is_empty() => (items.iter().enumerate())
                 .map(|(index, item)| match self.below.get(&index.to_string()) {
