@@ -123,6 +123,17 @@ fn numbered<'a>(items: impl Iterator<Item = Cow<'a, Value>>) -> Vec<(Cow<'a, str
     items.enumerate().map(|(index, item)| (Cow::Owned(index.to_string()), item)).collect()
 }
 
+/// An object with its keys in the order of JavaScript: those that are indexes first, by size.
+pub(super) fn ordered(fields: Map<String, Value>) -> Value {
+    let place = |key: &str| index(key).filter(|index| u32::try_from(*index).is_ok_and(|index| index < u32::MAX));
+    if fields.keys().all(|key| place(key).is_none()) {
+        return Value::Object(fields);
+    }
+    let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
+    fields.sort_by_key(|(key, _)| place(key).unwrap_or(usize::MAX));
+    Value::Object(fields.into_iter().collect())
+}
+
 /// `{...value}`.
 pub(super) fn spread(value: &Value) -> Map<String, Value> {
     entries(value).into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()

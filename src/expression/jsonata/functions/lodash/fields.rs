@@ -32,7 +32,10 @@ pub(super) fn pick(args: &[Option<Value>]) -> Outcome {
             }
         }
     }
-    Ok(Some(picked))
+    match picked {
+        Value::Object(fields) => Ok(Some(js::ordered(fields))),
+        other => Ok(Some(other)),
+    }
 }
 
 /// Puts `value` at a path of `at`, and makes what is missing on the way: a list where the next name is an index.
@@ -102,7 +105,7 @@ impl Omitted {
                 None => _ = kept.insert(key.into_owned(), value.into_owned()),
             }
         }
-        Value::Object(kept)
+        js::ordered(kept)
     }
 }
 

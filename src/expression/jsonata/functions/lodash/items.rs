@@ -19,7 +19,7 @@ pub(super) fn group_by(args: &[Option<Value>]) -> Outcome {
             _ => return Ok(None),
         }
     }
-    Ok(Some(Value::Object(groups)))
+    Ok(Some(js::ordered(groups)))
 }
 
 pub(super) fn key_by(args: &[Option<Value>]) -> Outcome {
@@ -31,7 +31,7 @@ pub(super) fn key_by(args: &[Option<Value>]) -> Outcome {
             keyed.insert(key, item.clone());
         }
     }
-    Ok(Some(Value::Object(keyed)))
+    Ok(Some(js::ordered(keyed)))
 }
 
 pub(super) fn find(args: &[Option<Value>]) -> Outcome {

@@ -178,7 +178,7 @@ impl<'a> Writer<'a> {
 
     /// The members that are asked for, each under the name that `named` makes of its key.
     fn fields(&mut self, value: &Value, encode: bool, named: impl Fn(&Self, &str) -> String) -> Result<(), Fault> {
-        let mut one = |this: &mut Self, key: &str, member: &Value| {
+        let one = |this: &mut Self, key: &str, member: &Value| {
             if this.skip_nulls && member.is_null() {
                 return Ok(());
             }

@@ -223,7 +223,7 @@ impl Node {
             Self::Object(fields) => {
                 let members = fields.into_members().into_iter();
                 let members = members.map(|(name, node)| Ok((name, node.into_value(sparse, left)?)));
-                members.collect::<Result<_, Fault>>().map(Value::Object)
+                members.collect::<Result<_, Fault>>().map(js::ordered)
             }
         }
     }

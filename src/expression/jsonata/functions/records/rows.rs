@@ -40,7 +40,7 @@ pub(in super::super) fn zip_sql_response(args: &[Option<Value>]) -> Outcome {
                 None => _ = fields.shift_remove(name),
             }
         }
-        zipped.push(Value::Object(fields));
+        zipped.push(js::ordered(fields));
     }
     js::capped(zipped)
 }
