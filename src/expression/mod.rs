@@ -24,6 +24,7 @@ mod shared;
 mod strict;
 mod template;
 mod text;
+pub(crate) mod xml;
 
 pub use error::{ExprError, ExprKind};
 pub use jsonata::Expression;
