@@ -12,13 +12,22 @@ const FAILURES: &[(&str, &str)] = &[
         "${{token}} takes no function: name a property, or give an object of the fields to match; $map, $filter and \
          $reduce take functions",
     ),
+    ("html_too_large", "the HTML that ${{token}} got is nested too deep, or has too many elements or attributes"),
     ("invalid_base64", "the argument of ${{token}} is not Base64 of text"),
+    ("invalid_xml", "the text that ${{token}} got is not well-formed XML"),
     ("invalid_option", "an option of ${{token}} has a value that it does not know"),
     ("list_too_long", "${{token}} would make a list that is too long"),
     ("not_text", "${{token}} needs a text where it got null, a list or an object: $string writes one as JSON"),
     ("query_limit", "the query string of ${{token}} has more or deeper names than the limits allow"),
     ("text_too_long", "${{token}} would make a text that is too long"),
     ("too_much_work", "${{token}} would take too long over this much data"),
+    ("xml_declarations", "the document type of the XML that ${{token}} got holds declarations, which are not read"),
+    ("xml_not_compact", "${{token}} has the compact mapping only: give no options, or `compact: true` among them"),
+    ("xml_too_large", "the XML of ${{token}} is nested too deep, or has too many elements"),
+    (
+        "xml_unwritable",
+        "the value that ${{token}} got has no XML: a name, a list in a list, or a character does not fit",
+    ),
     ("wrong_type", "an argument of ${{token}} is not of the type it needs"),
 ];
 

@@ -13,14 +13,17 @@ mod csv;
 mod currency;
 mod encoding;
 mod failures;
+mod html;
 mod js;
 mod lodash;
+mod markdown;
 mod query;
 mod records;
 pub(super) mod seeded;
 mod similarity;
 mod switched_off;
 mod unsupported;
+mod xml;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -38,11 +41,14 @@ const GROUPS: &[&[Function]] = &[
     csv::FUNCTIONS,
     currency::FUNCTIONS,
     encoding::FUNCTIONS,
+    html::FUNCTIONS,
     lodash::FUNCTIONS,
+    markdown::FUNCTIONS,
     query::FUNCTIONS,
     records::FUNCTIONS,
     similarity::FUNCTIONS,
     switched_off::FUNCTIONS,
+    xml::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =

@@ -14,6 +14,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("convertMarkdownToAdf", EDITORS),
     ("convertMarkdownToGoogleDocs", EDITORS),
     ("convertMarkdownToNotion", EDITORS),
+    ("convertMarkdownToSlack", EDITORS),
     ("convertMdToPdf", REMOTE),
     ("convertNotionToMarkdown", EDITORS),
     ("convertNotionToMd", EDITORS),
