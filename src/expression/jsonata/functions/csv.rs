@@ -99,7 +99,7 @@ impl<'a> Options<'a> {
         let mut seen = HashSet::new();
         let mut columns = Vec::new();
         for row in rows {
-            for (name, _) in js::entries(row) {
+            for (name, _) in js::entries(row)? {
                 if seen.insert(name.clone()) {
                     columns.push(Column::new(name.clone(), name, default));
                 }

@@ -11,13 +11,18 @@ use serde_json::Value;
 
 use super::Function;
 use super::call::{Outcome, argument, data};
+use super::js;
 use crate::expression::text::is_space;
 
 pub(super) const FUNCTIONS: &[Function] = &[("convertHtmlToMarkdown", || data(1, to_markdown))];
 
 fn to_markdown(args: &[Option<Value>]) -> Outcome {
-    let Some(Value::String(source)) = argument(args, 0) else { return Err("not_text") };
-    let mut document = tree::parse(source)?;
+    let source = match argument(args, 0) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::Array(_) | Value::Object(_)) => return Err("not_text"),
+        scalar => js::text(scalar),
+    };
+    let mut document = tree::parse(&source)?;
     space::collapse(&mut document);
     let markdown = rules::Writer::new(&document).document()?;
     let markdown = markdown.trim_start_matches(['\t', '\r', '\n']).trim_end_matches(is_space);

@@ -107,19 +107,23 @@ pub(super) fn index(key: &str) -> Option<usize> {
     if plain && !key.is_empty() { key.parse().ok() } else { None }
 }
 
-/// `Object.entries(value)`; empty for what has none.
-pub(super) fn entries(value: &Value) -> Vec<(Cow<'_, str>, Cow<'_, Value>)> {
-    match value {
+/// A name and its value.
+pub(super) type Entry<'a> = (Cow<'a, str>, Cow<'a, Value>);
+
+/// `Object.entries(value)`; empty for what has none. Those of a text are its letters.
+pub(super) fn entries(value: &Value) -> Result<Vec<Entry<'_>>, Fault> {
+    Ok(match value {
         Value::Object(fields) => {
             fields.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), Cow::Borrowed(value))).collect()
         }
         Value::Array(items) => numbered(items.iter().map(Cow::Borrowed)),
+        Value::String(text) if text.chars().nth(limits::ARRAY_ITEMS).is_some() => return Err("list_too_long"),
         Value::String(text) => numbered(text.chars().map(|c| Cow::Owned(Value::from(c.to_string())))),
         _ => Vec::new(),
-    }
+    })
 }
 
-fn numbered<'a>(items: impl Iterator<Item = Cow<'a, Value>>) -> Vec<(Cow<'a, str>, Cow<'a, Value>)> {
+fn numbered<'a>(items: impl Iterator<Item = Cow<'a, Value>>) -> Vec<Entry<'a>> {
     items.enumerate().map(|(index, item)| (Cow::Owned(index.to_string()), item)).collect()
 }
 
@@ -135,8 +139,8 @@ pub(super) fn ordered(fields: Map<String, Value>) -> Value {
 }
 
 /// `{...value}`.
-pub(super) fn spread(value: &Value) -> Map<String, Value> {
-    entries(value).into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+pub(super) fn spread(value: &Value) -> Result<Map<String, Value>, Fault> {
+    Ok(entries(value)?.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
 }
 
 /// `a === b` for what JSON has, except that arrays and objects are compared by what they hold.

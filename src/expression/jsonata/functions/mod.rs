@@ -13,6 +13,8 @@ mod csv;
 mod currency;
 mod encoding;
 mod failures;
+#[cfg(test)]
+mod hostile;
 mod html;
 mod js;
 mod lodash;

@@ -64,7 +64,7 @@ fn most_similar(args: &[Option<Value>]) -> Outcome {
     let pairs = Pairs::of(&normal(value)?);
     let threshold = argument(args, 2).map_or(0.8, |threshold| js::number(Some(threshold)));
     let mut best = (0.0, Value::from(""));
-    for (_, candidate) in argument(args, 1).map(js::entries).unwrap_or_default() {
+    for (_, candidate) in argument(args, 1).map(js::entries).transpose()?.unwrap_or_default() {
         let likeness = pairs.likeness(&Pairs::of(&normal(Some(&candidate))?));
         if likeness > best.0 {
             best = (likeness, candidate.into_owned());

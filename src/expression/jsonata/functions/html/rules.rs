@@ -199,7 +199,7 @@ impl<'a> Writer<'a> {
         out.push_str(&indented(&content, "    ")?);
         let parent = self.document.0[id].parent.unwrap_or(0);
         let has_next = self.facts[id].index + 1 < self.document.0[parent].children.len();
-        if has_next && bare.len() == content.len() {
+        if has_next {
             out.push('\n');
         }
         Ok(out)

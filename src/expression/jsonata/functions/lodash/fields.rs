@@ -1,7 +1,7 @@
 //! Functions on the fields of an object: `pick`, `omit`, `values`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -18,15 +18,19 @@ fn paths(value: Option<&Value>) -> Vec<Path> {
 }
 
 pub(super) fn values(args: &[Option<Value>]) -> Outcome {
-    let values = argument(args, 0).map(js::entries).unwrap_or_default();
+    let values = argument(args, 0).map(js::entries).transpose()?.unwrap_or_default();
     js::capped(values.into_iter().map(|(_, value)| value.into_owned()).collect())
 }
 
 pub(super) fn pick(args: &[Option<Value>]) -> Outcome {
     let mut picked = Value::Object(Map::new());
     if let Some(from) = argument(args, 0) {
-        let mut left = js::WORK;
+        let (mut left, mut seen) = (js::WORK, HashSet::new());
         for path in paths(argument(args, 1)) {
+            // A value named over and over would be copied over and over.
+            if !seen.insert(path.names(from).to_vec()) {
+                continue;
+            }
             if let Some(value) = path.get(Some(from)).map(Cow::into_owned) {
                 set(&mut picked, path.names(from), value, &mut left)?;
             }
@@ -115,5 +119,5 @@ pub(super) fn omit(args: &[Option<Value>]) -> Outcome {
     for path in paths(argument(args, 1)) {
         omitted.add(path.names(from));
     }
-    Ok(Some(omitted.fields(js::entries(from).into_iter())))
+    Ok(Some(omitted.fields(js::entries(from)?.into_iter())))
 }

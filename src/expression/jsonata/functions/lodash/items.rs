@@ -56,7 +56,7 @@ pub(super) fn filter(args: &[Option<Value>]) -> Outcome {
 }
 
 pub(super) fn order_by(args: &[Option<Value>]) -> Outcome {
-    let items = list(argument(args, 0));
-    let sorted = Order::of(argument(args, 1), argument(args, 2)).sort(&items)?;
+    let (items, mut left) = (list(argument(args, 0)), js::WORK);
+    let sorted = Order::of(argument(args, 1), argument(args, 2)).sort(&items, &mut left)?;
     Ok(Some(sorted.into_iter().map(|index| kept(items[index])).collect()))
 }

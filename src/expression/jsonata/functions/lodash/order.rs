@@ -31,12 +31,12 @@ impl Order {
         Self { criteria, descending }
     }
 
-    /// The indexes of `items`, sorted.
-    pub(in super::super) fn sort(&self, items: &[Option<&Value>]) -> Result<Vec<usize>, Fault> {
-        let mut left = js::WORK;
+    /// The indexes of `items`, sorted. `left` is what it may cost.
+    pub(in super::super) fn sort(&self, items: &[Option<&Value>], left: &mut usize) -> Result<Vec<usize>, Fault> {
+        js::spend(left, items.len().saturating_mul(self.criteria.len()))?;
         let mut keys = Vec::with_capacity(items.len());
         for item in items {
-            let asked: Result<Vec<_>, Fault> = self.criteria.iter().map(|by| by.ask(*item, &mut left)).collect();
+            let asked: Result<Vec<_>, Fault> = self.criteria.iter().map(|by| by.ask(*item, left)).collect();
             keys.push(asked?);
         }
         Ok(merge_sort(items.len(), |a, b| self.compare(&keys[a], &keys[b])))

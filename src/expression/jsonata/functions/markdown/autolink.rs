@@ -50,30 +50,31 @@ fn web(text: &str, start: usize, host: usize) -> Option<(usize, usize)> {
     text[host..].chars().next().filter(|c| c.is_ascii_alphanumeric() || *c == '-')?;
     let length = text[host..].find(|c: char| c.is_whitespace() || c == '<').unwrap_or(text.len() - host);
     let mut end = host + length;
-    loop {
+    let link = &text[start..end];
+    // How many brackets are closed that were not opened.
+    let mut unopened = link.matches(')').count().saturating_sub(link.matches('(').count());
+    while end > host {
         let link = &text[start..end];
         let last = link.chars().next_back()?;
-        let entity = link.strip_suffix(';').and_then(|link| link.rsplit_once('&')).map(|(before, name)| (before, name));
-        if let Some((before, name)) = entity
-            && !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        {
-            end = start + before.len();
-        } else if last == ')' {
-            let count = |sign: char| link.matches(sign).count();
-            if count(')') <= count('(') {
-                return Some((start, end));
-            }
+        if let Some(name) = entity(link) {
+            end -= name;
+        } else if last == ')' && unopened > 0 {
+            unopened -= 1;
             end -= 1;
         } else if "?!.,:;*_'\"~&(".contains(last) {
             end -= 1;
         } else {
             return Some((start, end));
         }
-        if end <= host {
-            return None;
-        }
     }
+    None
+}
+
+/// The length of the entity that a text ends with. The longest has 33 letters.
+fn entity(text: &str) -> Option<usize> {
+    let name = text.strip_suffix(';')?;
+    let letters = name.bytes().rev().take(33).take_while(u8::is_ascii_alphanumeric).count();
+    (letters > 0 && name[..name.len() - letters].ends_with('&')).then_some(letters + 2)
 }
 
 /// Where an address of mail stands whose `@` is at `at`.

@@ -30,6 +30,7 @@ struct Writer<'a> {
     /// The code or the description of an image that is being read.
     captured: Option<String>,
     links: usize,
+    in_paragraph: bool,
     images: Vec<(String, String)>,
     alignments: Vec<Alignment>,
     column: usize,
@@ -56,7 +57,7 @@ impl<'a> Writer<'a> {
         }
         self.flush()?;
         match event {
-            Event::Start(tag) => self.start(tag, range),
+            Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag, range),
             Event::Code(code) => self.put(&["<code>", &escape::all(&code), "</code>"]),
             Event::Html(html) | Event::InlineHtml(html) => self.out.push(&html),
@@ -64,8 +65,12 @@ impl<'a> Writer<'a> {
             Event::SoftBreak => self.out.push("\n"),
             Event::HardBreak => self.out.push("<br>"),
             Event::Rule => self.out.push("<hr>\n"),
-            Event::TaskListMarker(true) => self.out.push("<input checked=\"\" disabled=\"\" type=\"checkbox\"> "),
-            Event::TaskListMarker(false) => self.out.push("<input disabled=\"\" type=\"checkbox\"> "),
+            Event::TaskListMarker(is_done) => {
+                let checked = if is_done { "checked=\"\" " } else { "" };
+                // The reference breaks the line where the items are paragraphs.
+                let end = if self.in_paragraph { "> \n" } else { "> " };
+                self.put(&["<input ", checked, "disabled=\"\" type=\"checkbox\"", end])
+            }
             _ => Ok(()),
         }
     }
@@ -105,9 +110,12 @@ impl<'a> Writer<'a> {
         self.out.push(&html)
     }
 
-    fn start(&mut self, tag: Tag<'a>, range: Range<usize>) -> Result<(), Fault> {
+    fn start(&mut self, tag: Tag<'a>) -> Result<(), Fault> {
         match tag {
-            Tag::Paragraph => self.out.push("<p>"),
+            Tag::Paragraph => {
+                self.in_paragraph = true;
+                self.out.push("<p>")
+            }
             Tag::Heading { level, .. } => self.put(&["<", &level.to_string(), ">"]),
             Tag::BlockQuote(_) => self.out.push("<blockquote>\n"),
             Tag::CodeBlock(kind) => {
@@ -164,10 +172,7 @@ impl<'a> Writer<'a> {
                 self.captured.get_or_insert_default();
                 Ok(())
             }
-            _ => {
-                let _ = range;
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
@@ -181,7 +186,10 @@ impl<'a> Writer<'a> {
 
     fn end(&mut self, tag: TagEnd, range: Range<usize>) -> Result<(), Fault> {
         match tag {
-            TagEnd::Paragraph => self.out.push("</p>\n"),
+            TagEnd::Paragraph => {
+                self.in_paragraph = false;
+                self.out.push("</p>\n")
+            }
             TagEnd::Heading(level) => self.put(&["</", &level.to_string(), ">\n"]),
             TagEnd::BlockQuote(_) => self.out.push("</blockquote>\n"),
             TagEnd::CodeBlock => {

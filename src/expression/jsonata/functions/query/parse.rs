@@ -47,7 +47,7 @@ pub(in super::super) fn parse_query(args: &[Option<Value>]) -> Outcome {
     let (pairs, is_text) = match argument(args, 0) {
         Some(Value::String(text)) if !text.is_empty() => (reader.pairs(text)?, true),
         Some(value) => {
-            let entries = js::entries(value).into_iter();
+            let entries = js::entries(value)?.into_iter();
             (entries.map(|(name, value)| (name.into_owned(), Node::of(value.into_owned()))).collect(), false)
         }
         None => (Vec::new(), true),

@@ -53,7 +53,7 @@ pub(in super::super) fn stringify_query(args: &[Option<Value>]) -> Outcome {
             }
         }
         None => {
-            for (name, value) in js::entries(object) {
+            for (name, value) in js::entries(object)? {
                 writer.top(&value, &name)?;
             }
         }

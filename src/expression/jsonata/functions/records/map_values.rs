@@ -17,7 +17,7 @@ pub(in super::super) fn map_values(args: &[Option<Value>]) -> Outcome {
     };
     let Some(mapping) = mapping else { return Ok(Some(original.clone())) };
     let is_lower_case = js::truthy(argument(args, 2));
-    let table = js::entries(mapping).into_iter().map(|(key, value)| {
+    let table = js::entries(mapping)?.into_iter().map(|(key, value)| {
         let key = if is_lower_case { key.into_owned() } else { key.to_lowercase() };
         let size = size(&value);
         (key, (value.into_owned(), size))

@@ -31,12 +31,14 @@ pub(in super::super) fn sort_nodes(args: &[Option<Value>]) -> Outcome {
         }
     }
 
-    let sort = |list: Vec<usize>| -> Result<Vec<usize>, js::Fault> {
+    let mut left = js::WORK;
+    let mut sort = |list: Vec<usize>| -> Result<Vec<usize>, js::Fault> {
         let items: Vec<Option<&Value>> = list.iter().map(|index| Some(&nodes[*index])).collect();
-        Ok(order.sort(&items)?.into_iter().map(|index| list[index]).collect())
+        Ok(order.sort(&items, &mut left)?.into_iter().map(|index| list[index]).collect())
     };
+    let roots = sort(roots)?;
     let children: Result<Vec<Vec<usize>>, _> = children.into_iter().map(sort).collect();
-    flatten(&sort(roots)?, &children?, nodes)
+    flatten(&roots, &children?, nodes)
 }
 
 /// Two ids are one when they are of one type and value.
@@ -57,7 +59,7 @@ fn flatten(roots: &[usize], children: &[Vec<usize>], nodes: &[Value]) -> Outcome
         if out.len() >= limits::ARRAY_ITEMS.max(nodes.len()) {
             return Err("list_too_long");
         }
-        let mut fields = js::spread(&nodes[index]);
+        let mut fields = js::spread(&nodes[index])?;
         fields.shift_remove("children");
         if out.len() >= nodes.len() {
             room = room.checked_sub(Value::Object(fields.clone()).to_string().len()).ok_or("list_too_long")?;
