@@ -8,6 +8,7 @@ use super::super::call::{Outcome, argument};
 use super::super::js::{self, Fault};
 use super::Options;
 use super::tree::{Fields, List, Merging, Node, is_of_every_object};
+use crate::expression::limits;
 
 /// How deep names may nest, whatever the options say.
 const DEEPEST: usize = 200;
@@ -113,15 +114,18 @@ impl Reader {
         let text = if self.ignore_prefix { text.strip_prefix('?').unwrap_or(text) } else { text };
         let text = unescape_brackets(text);
         let mut parts: Vec<&str> = if self.delimiter.is_empty() {
-            text.split("").filter(|part| !part.is_empty()).collect()
+            text.split("").filter(|part| !part.is_empty()).take(limits::ARRAY_ITEMS + 1).collect()
         } else {
-            text.split(&self.delimiter).collect()
+            text.split(&self.delimiter).take(limits::ARRAY_ITEMS + 1).collect()
         };
         if let Some(limit) = self.parameter_limit {
             if self.fails_beyond_limits && parts.len() > limit {
                 return Err("query_limit");
             }
             parts.truncate(limit);
+        }
+        if parts.len() > limits::ARRAY_ITEMS {
+            return Err("query_limit");
         }
         let mut is_latin1 = self.is_latin1;
         if self.sentinel
