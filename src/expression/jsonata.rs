@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jlens_core::{Bindings, Error, Options};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::{ExprError, ExprKind};
 use super::limits;
@@ -27,7 +27,18 @@ use mentions::Mentions;
 #[derive(Clone)]
 pub struct Expression(Arc<Compiled>);
 
+/// What an expression is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Definitions: the pack of functions, the guards of [`limits`], no `$eval`, reserved names as variables.
+    #[default]
+    Production,
+    /// Comparison with the official suite: the engine alone under the suite's own limits.
+    Conformance,
+}
+
 struct Compiled {
+    profile: Profile,
     source: String,
     engine: jlens_core::Expression,
     /// How much stands before the author's source in the engine's, in bytes.
@@ -54,18 +65,43 @@ impl Expression {
         Self::compile_nth(source, 0)
     }
 
+    /// Compiles `source` for a profile, to be evaluated with these variables of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`Expression::compile`].
+    pub fn compile_for(profile: Profile, source: &str, variables: &Map<String, Value>) -> Result<Self, ExprError> {
+        match profile {
+            Profile::Production => Self::compile_among(source, 0, variables),
+            Profile::Conformance => Self::compile_bare(source),
+        }
+    }
+
+    /// The engine alone.
+    fn compile_bare(source: &str) -> Result<Self, ExprError> {
+        check_length(source)?;
+        let engine = jlens_core::Expression::compile(source).map_err(|error| syntax(&error))?;
+        Ok(Self(Arc::new(Compiled {
+            profile: Profile::Conformance,
+            source: source.to_owned(),
+            engine,
+            prelude: 0,
+            functions: Bindings::new(),
+            makes_uuids: false,
+            is_quadratic: true,
+            salt: 0,
+        })))
+    }
+
     /// The `ordinal`th expression of one template: each draws its own random numbers.
     pub(super) fn compile_nth(source: &str, ordinal: u64) -> Result<Self, ExprError> {
-        if source.len() > limits::SOURCE_BYTES {
-            return Err(ExprError::new(
-                ExprKind::Limit,
-                "source_too_long",
-                format!("an expression has at most {} bytes, this one has {}", limits::SOURCE_BYTES, source.len()),
-            ));
-        }
+        Self::compile_among(source, ordinal, &Map::new())
+    }
+
+    fn compile_among(source: &str, ordinal: u64, variables: &Map<String, Value>) -> Result<Self, ExprError> {
+        check_length(source)?;
         let compiled = jlens_core::Expression::compile(source).map_err(|error| syntax(&error))?;
         let mentions = Mentions::of(compiled.ast());
-        let prelude = mentions.prelude();
+        let prelude = mentions.prelude(variables);
         let engine = if prelude.is_empty() {
             compiled
         } else {
@@ -73,6 +109,7 @@ impl Expression {
             jlens_core::Expression::compile(&format!("{prelude}{source})")).map_err(|error| syntax(&error))?
         };
         Ok(Self(Arc::new(Compiled {
+            profile: Profile::Production,
             source: source.to_owned(),
             engine,
             prelude: prelude.len(),
@@ -102,8 +139,24 @@ impl Expression {
     /// [`ExprKind::Failed`] when the data does not fit or a function is switched off, [`ExprKind::Limit`] when it grew
     /// or took too much.
     pub fn evaluate(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
-        self.run(scope.now_ms(), scope.seed(), |engine, bindings, options| {
+        self.run(scope.now_ms(), scope.seed(), None, |engine, bindings, options| {
             engine.evaluate_source(&Input(scope.root()), bindings, options)
+        })
+    }
+
+    /// Evaluates it over any document, or none, with variables of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`Expression::evaluate`].
+    pub fn evaluate_with(
+        &self,
+        document: Option<&Value>,
+        variables: &Map<String, Value>,
+        now_ms: i64,
+        seed: u64,
+    ) -> Result<Option<Value>, ExprError> {
+        self.run(now_ms, seed, Some(variables), |engine, bindings, options| {
+            engine.evaluate_with(document, bindings, options)
         })
     }
 
@@ -112,21 +165,21 @@ impl Expression {
     /// # Errors
     /// Those of [`Expression::evaluate`].
     pub fn evaluate_over(&self, document: &Value) -> Result<Option<Value>, ExprError> {
-        self.run(0, 0, |engine, bindings, options| engine.evaluate_with(Some(document), bindings, options))
+        self.run(0, 0, None, |engine, bindings, options| engine.evaluate_with(Some(document), bindings, options))
     }
 
     fn run(
         &self,
         now_ms: i64,
         seed: u64,
+        variables: Option<&Map<String, Value>>,
         evaluate: impl FnOnce(&jlens_core::Expression, &Bindings, &Options) -> jlens_core::Result<Option<Value>>,
     ) -> Result<Option<Value>, ExprError> {
         let compiled = &*self.0;
         let seed = seed ^ compiled.salt;
-        let options = options(now_ms, seed);
-        let with_uuid =
-            compiled.makes_uuids.then(|| compiled.functions.clone().function(seeded::UUID, seeded::uuid(seed)));
-        let bindings = with_uuid.as_ref().unwrap_or(&compiled.functions);
+        let options = options(compiled.profile, now_ms, seed);
+        let own = (compiled.makes_uuids || variables.is_some()).then(|| compiled.bindings(seed, variables));
+        let bindings = own.as_ref().unwrap_or(&compiled.functions);
         match catch_unwind(AssertUnwindSafe(|| evaluate(&compiled.engine, bindings, &options))) {
             Ok(result) => result.map_err(|error| compiled.failure(&error)),
             Err(_) => Err(ExprError::new(
@@ -138,17 +191,27 @@ impl Expression {
     }
 }
 
+fn check_length(source: &str) -> Result<(), ExprError> {
+    if source.len() <= limits::SOURCE_BYTES {
+        return Ok(());
+    }
+    let message = format!("an expression has at most {} bytes, this one has {}", limits::SOURCE_BYTES, source.len());
+    Err(ExprError::new(ExprKind::Limit, "source_too_long", message))
+}
+
 /// The engine's guards, and the run's clock and seed.
-fn options(now_ms: i64, seed: u64) -> Options {
-    Options::new()
+fn options(profile: Profile, now_ms: i64, seed: u64) -> Options {
+    let options = Options::new().now(now_ms).seed(seed);
+    if profile == Profile::Conformance {
+        return options.timeout(limits::SUITE_TIME).max_depth(limits::SUITE_DEPTH);
+    }
+    options
         .timeout(limits::TIME)
         .max_depth(limits::DEPTH)
         .max_steps(limits::STEPS)
         .max_array_length(limits::ARRAY_ITEMS)
         .max_string_length(limits::STRING_BYTES)
         .max_result_size(limits::RESULT_BYTES)
-        .now(now_ms)
-        .seed(seed)
 }
 
 /// An error of compiling: what it quotes is the source.
@@ -159,14 +222,25 @@ fn syntax(error: &Error) -> ExprError {
 }
 
 impl Compiled {
+    /// What one evaluation adds to the functions: its ids, and the caller's variables.
+    fn bindings(&self, seed: u64, variables: Option<&Map<String, Value>>) -> Bindings {
+        let mut bindings = self.functions.clone();
+        if self.makes_uuids {
+            bindings = bindings.function(seeded::UUID, seeded::uuid(seed));
+        }
+        variables.into_iter().flatten().fold(bindings, |bindings, (name, value)| bindings.var(name, value.clone()))
+    }
+
     /// An error of evaluating: of its details only those that stand in the source are quoted.
     fn failure(&self, error: &Error) -> ExprError {
         let code = error.code();
+        let (depth, time) = match self.profile {
+            Profile::Production => (limits::DEPTH, limits::TIME),
+            Profile::Conformance => (limits::SUITE_DEPTH, limits::SUITE_TIME),
+        };
         let (kind, message) = match code {
-            "D1011" => {
-                (ExprKind::Limit, format!("calls nest deeper than {} levels; does a function end?", limits::DEPTH))
-            }
-            "D1012" => (ExprKind::Limit, format!("the evaluation took longer than {} ms", limits::TIME.as_millis())),
+            "D1011" => (ExprKind::Limit, format!("calls nest deeper than {depth} levels; does a function end?")),
+            "D1012" => (ExprKind::Limit, format!("the evaluation took longer than {} ms", time.as_millis())),
             "U1006" => (ExprKind::Limit, format!("the evaluation took more than {} steps", limits::STEPS)),
             // The engine's own sentences, which hold sizes and nothing else.
             "U1001" => (ExprKind::Limit, error.message()),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tidewaiter::expression::{ExprError, Expression, Scope};
+use tidewaiter::expression::{ExprError, Expression, Profile, Scope};
 
 /// When the recorder's clock stood still.
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -18,7 +18,18 @@ fn cases(directory: &str) -> Vec<(String, Value)> {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.extension().is_some_and(|extension| extension == "jsonl") {
             let text = fs::read_to_string(&path).unwrap();
-            cases.extend(text.lines().map(|line| (name.clone(), serde_json::from_str(line).unwrap())));
+            let mut standing = json!({});
+            for line in text.lines() {
+                let mut case: Value = serde_json::from_str(line).unwrap();
+                if let Some(document) = case.get("document") {
+                    standing = document.clone();
+                    continue;
+                }
+                if case.get("input").is_none() {
+                    case["input"] = standing.clone();
+                }
+                cases.push((name.clone(), case));
+            }
         }
     }
     assert!(!cases.is_empty(), "nothing is recorded in {directory}");
@@ -26,8 +37,7 @@ fn cases(directory: &str) -> Vec<(String, Value)> {
 }
 
 fn scope(case: &Value) -> Scope {
-    let root = case.get("input").map_or_else(Map::new, |input| input.as_object().cloned().unwrap());
-    Scope::new(root, NOW_MS, 7)
+    Scope::new(case["input"].as_object().cloned().unwrap(), NOW_MS, 7)
 }
 
 /// As the recorder writes it.
@@ -84,4 +94,13 @@ fn replay(directory: &str, evaluate: impl Fn(&str, &Value) -> Result<Option<Valu
 #[test]
 fn the_packs_functions_answer_as_the_reference_did() {
     replay("functions", |source, case| Expression::compile(source)?.evaluate(&scope(case)));
+}
+
+#[test]
+fn the_engine_answers_as_the_reference_did() {
+    let variables = Map::new();
+    replay("jsonata", |source, case| {
+        let expression = Expression::compile_for(Profile::Conformance, source, &variables)?;
+        expression.evaluate_with(case.get("input"), &variables, NOW_MS, 7)
+    });
 }

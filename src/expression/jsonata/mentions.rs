@@ -2,6 +2,7 @@
 
 use jlens_core::ast::Span;
 use jlens_core::{Ast, Bindings, NodeKind};
+use serde_json::{Map, Value};
 
 use super::functions::{self, seeded};
 use crate::expression::error::{ExprError, ExprKind};
@@ -52,13 +53,17 @@ impl Mentions {
     }
 
     /// Binds the reserved names that are used as `$name` inside the expression, where binding costs no copy of the
-    /// value and reads none of it (`$lookup` would read a list whole).
-    pub(super) fn prelude(&self) -> String {
-        if self.reserved.is_empty() {
-            return String::new();
+    /// value and reads none of it (`$lookup` would read a list whole). A variable of the caller's wins over such a name.
+    pub(super) fn prelude(&self, variables: &Map<String, Value>) -> String {
+        let mut prelude = String::new();
+        for name in self.reserved.iter().filter(|name| !variables.contains_key(**name)) {
+            prelude.push_str(if prelude.is_empty() { "($" } else { "$" });
+            prelude.push_str(name);
+            prelude.push_str(":=$$.");
+            prelude.push_str(name);
+            prelude.push(';');
         }
-        let bind = |name: &&str| format!("${name}:=$$.{name};");
-        std::iter::once("(".to_owned()).chain(self.reserved.iter().map(bind)).collect()
+        prelude
     }
 
     /// The functions of the pack that it uses.

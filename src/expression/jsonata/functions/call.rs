@@ -57,11 +57,14 @@ const fn is_compound(value: &Value) -> bool {
     matches!(value, Value::Array(_) | Value::Object(_))
 }
 
-/// Like [`plain`], but called without arguments it takes the context, as in `name.$base64encode()`.
+/// Like [`plain`], but called without arguments it takes the context, as in `name.$base64encode()`: undefined where there
+/// is none.
 pub(super) fn on_context(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> HostFunction {
     HostFunction::new(arity, move |args, call| {
-        let outcome = if args.is_empty() { function(&[call.input()]) } else { function(args) };
-        outcome.map_err(Error::new)
+        if !args.is_empty() {
+            return function(args).map_err(Error::new);
+        }
+        call.input().map_or(Ok(None), |input| function(&[Some(input)]).map_err(Error::new))
     })
 }
 

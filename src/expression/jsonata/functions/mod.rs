@@ -11,6 +11,7 @@
 mod call;
 mod csv;
 mod currency;
+mod digests;
 mod encoding;
 mod failures;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(super) mod seeded;
 mod similarity;
 mod switched_off;
 mod unsupported;
+mod values;
 mod xml;
 
 use std::collections::HashMap;
@@ -42,6 +44,7 @@ pub(super) type Function = (&'static str, fn() -> HostFunction);
 const GROUPS: &[&[Function]] = &[
     csv::FUNCTIONS,
     currency::FUNCTIONS,
+    digests::FUNCTIONS,
     encoding::FUNCTIONS,
     html::FUNCTIONS,
     lodash::FUNCTIONS,
@@ -50,6 +53,7 @@ const GROUPS: &[&[Function]] = &[
     records::FUNCTIONS,
     similarity::FUNCTIONS,
     switched_off::FUNCTIONS,
+    values::FUNCTIONS,
     xml::FUNCTIONS,
 ];
 
