@@ -24,6 +24,7 @@ mod query;
 mod records;
 pub(super) mod seeded;
 mod similarity;
+mod splitter;
 mod switched_off;
 mod unsupported;
 mod values;
@@ -52,6 +53,7 @@ const GROUPS: &[&[Function]] = &[
     query::FUNCTIONS,
     records::FUNCTIONS,
     similarity::FUNCTIONS,
+    splitter::FUNCTIONS,
     switched_off::FUNCTIONS,
     values::FUNCTIONS,
     xml::FUNCTIONS,

@@ -1,5 +1,6 @@
 //! Query strings with nesting, as the npm package `qs` (6.15) reads and writes them.
 
+mod decode;
 mod parse;
 mod stringify;
 mod tree;

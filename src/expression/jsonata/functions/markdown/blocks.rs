@@ -118,17 +118,7 @@ impl<'a> Writer<'a> {
             }
             Tag::Heading { level, .. } => self.put(&["<", &level.to_string(), ">"]),
             Tag::BlockQuote(_) => self.out.push("<blockquote>\n"),
-            Tag::CodeBlock(kind) => {
-                self.captured = Some(String::new());
-                let info = match &kind {
-                    CodeBlockKind::Fenced(info) => info.split_whitespace().next().unwrap_or_default(),
-                    CodeBlockKind::Indented => "",
-                };
-                match info {
-                    "" => self.out.push("<pre><code>"),
-                    language => self.put(&["<pre><code class=\"language-", &escape::all(language), "\">"]),
-                }
-            }
+            Tag::CodeBlock(kind) => self.code_block(&kind),
             Tag::List(None) => self.out.push("<ul>\n"),
             Tag::List(Some(1)) => self.out.push("<ol>\n"),
             Tag::List(Some(start)) => self.put(&["<ol start=\"", &start.to_string(), "\">\n"]),
@@ -147,16 +137,7 @@ impl<'a> Writer<'a> {
                 let opens = !std::mem::replace(&mut self.has_body, true);
                 self.out.push(if opens { "<tbody><tr>\n" } else { "<tr>\n" })
             }
-            Tag::TableCell => {
-                let align = match self.alignments.get(self.column) {
-                    Some(Alignment::Left) => " align=\"left\"",
-                    Some(Alignment::Center) => " align=\"center\"",
-                    Some(Alignment::Right) => " align=\"right\"",
-                    _ => "",
-                };
-                self.column += 1;
-                self.put(&["<", self.cell(), align, ">"])
-            }
+            Tag::TableCell => self.table_cell(),
             Tag::Emphasis => self.out.push("<em>"),
             Tag::Strong => self.out.push("<strong>"),
             Tag::Strikethrough => self.out.push("<del>"),
@@ -174,6 +155,29 @@ impl<'a> Writer<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn code_block(&mut self, kind: &CodeBlockKind<'_>) -> Result<(), Fault> {
+        self.captured = Some(String::new());
+        let info = match kind {
+            CodeBlockKind::Fenced(info) => info.split_whitespace().next().unwrap_or_default(),
+            CodeBlockKind::Indented => "",
+        };
+        match info {
+            "" => self.out.push("<pre><code>"),
+            language => self.put(&["<pre><code class=\"language-", &escape::all(language), "\">"]),
+        }
+    }
+
+    fn table_cell(&mut self) -> Result<(), Fault> {
+        let align = match self.alignments.get(self.column) {
+            Some(Alignment::Left) => " align=\"left\"",
+            Some(Alignment::Center) => " align=\"center\"",
+            Some(Alignment::Right) => " align=\"right\"",
+            _ => "",
+        };
+        self.column += 1;
+        self.put(&["<", self.cell(), align, ">"])
     }
 
     fn cell(&self) -> &'static str {
