@@ -36,7 +36,7 @@ pub(super) fn data(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> H
 }
 
 /// The deepest value that the functions over data take: they call themselves for each level.
-const DEEPEST: usize = 500;
+const DEEPEST: usize = 200;
 
 fn is_too_deep(value: &Value) -> bool {
     // Without recursion, and without a list where there is nothing inside.

@@ -22,7 +22,7 @@ const FAILURES: &[(&str, &str)] = &[
     ),
     ("invalid_xml", "the text that ${{token}} got is not well-formed XML"),
     ("list_too_long", "${{token}} would make a list that is too long"),
-    ("nested_too_deep", "an argument of ${{token}} is nested deeper than 500 levels"),
+    ("nested_too_deep", "an argument of ${{token}} is nested deeper than 200 levels"),
     ("not_a_list", "${{token}} needs a list where it got nothing or null"),
     ("not_text", "${{token}} needs a text where it got null, a list or an object: $string writes one as JSON"),
     ("query_limit", "the query string of ${{token}} has more or deeper names than the limits allow"),

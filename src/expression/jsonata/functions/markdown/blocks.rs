@@ -144,7 +144,12 @@ impl<'a> Writer<'a> {
             Tag::Link { link_type, dest_url, title, .. } => {
                 self.links += 1;
                 let prefix = if link_type == LinkType::Email { "mailto:" } else { "" };
-                self.put(&["<a href=\"", prefix, &escape::address(&dest_url), "\""])?;
+                // The reference escapes an address that is its own text, and no other.
+                let address = match link_type {
+                    LinkType::Autolink | LinkType::Email => escape::address(&escape::all(&dest_url)),
+                    _ => escape::address(&dest_url),
+                };
+                self.put(&["<a href=\"", prefix, &address, "\""])?;
                 self.title(&title)?;
                 self.out.push(">")
             }
