@@ -5,14 +5,15 @@
 //! answer is not known unless the definition allows that, and to show no secret in `Debug` output.
 //!
 //! In here `stepper` decides what is next, `react` what follows from a failure, `local` performs the steps that need
-//! nobody, `request` renders, `response` reads, `classify` sorts failures, `progress` is what survives a crash and
-//! `trace` what people see. Lacks: pagination, definitions' own rate-limit expressions, `probe`, conditions and loops.
+//! nobody, `request` renders, `response` reads, `rate_limit` knows limited answers, `classify` sorts failures, `progress` is what survives a crash and
+//! `trace` what people see. Lacks: pagination, `probe`, conditions and loops.
 
 mod classify;
 mod context;
 mod local;
 mod model;
 mod progress;
+mod rate_limit;
 mod react;
 mod request;
 mod response;
@@ -24,7 +25,7 @@ mod url;
 mod tests;
 
 pub use classify::MAX_MESSAGE_BYTES;
-pub use model::{AccountFacts, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
+pub use model::{AccountFacts, GateScope, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
 pub use progress::Progress;
 pub use stepper::Stepper;
 pub use trace::Trace;

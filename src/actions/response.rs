@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::classify::{Refusal, cut, expression_failure, provider_message, retry_after, send_failure, status_failure};
+use super::rate_limit;
 use crate::definitions::{RequestPlan, ResponsePath};
 use crate::expression::{Scope, Shared};
 use crate::lifecycle::{Class, Failure};
@@ -39,7 +40,9 @@ pub(super) fn read(
         ("headers", Arc::clone(&headers).into()),
         ("body", Arc::clone(&body).into()),
     ]);
+    let limits = plan.rate_limit.as_ref();
     let verdict = match &plan.error_expression {
+        _ if rate_limit::is_limited(limits, status, &headers, scope) => Verdict::Error { status: 429, message: None },
         None => Verdict::ByStatus,
         Some(expression) => {
             scope.set("response", whole.clone());
@@ -63,9 +66,13 @@ pub(super) fn read(
             return Err(send_failure(&SendError::BadResponse(message), retry_safe).with_status(status).into());
         }
         Verdict::ByStatus if (200..300).contains(&status) => body,
-        Verdict::ByStatus => return Err(refusal(status, status, None, &body, &headers, retry_safe, now_ms)),
+        Verdict::ByStatus => {
+            let refusal = refusal(status, status, None, &body, &headers, retry_safe, now_ms);
+            return Err(rate_limit::timed(refusal, limits, &headers, scope, now_ms));
+        }
         Verdict::Error { status: mapped, message } => {
-            return Err(refusal(status, mapped, message, &body, &headers, retry_safe, now_ms));
+            let refusal = refusal(status, mapped, message, &body, &headers, retry_safe, now_ms);
+            return Err(rate_limit::timed(refusal, limits, &headers, scope, now_ms));
         }
     };
     let result = match &plan.response_path {

@@ -5,7 +5,7 @@
 //! `actions` walks through. Everything that can be known to be wrong is refused at load, with the file, a JSON
 //! pointer and what to mend; [`CompileError`] is the one error of it.
 //!
-//! Lacks: members that this version does not execute (`resources`, `webhook`, `pagination`, `rate_limit`,
+//! Lacks: members that this version does not execute (`resources`, `webhook`, `pagination`,
 //! `tool_tags`, actions beside the two phases) are kept in the document and have no effect.
 
 mod compile;
@@ -16,6 +16,7 @@ mod load;
 mod model;
 mod node;
 mod plan;
+mod rate_limit;
 mod request;
 mod target;
 
@@ -31,6 +32,7 @@ pub use plan::{
     Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, QueryArrayFormat, RequestPlan,
     ResponsePath, Step, StepKind, Target,
 };
+pub use rate_limit::{LimitScope, RateLimit};
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{CredentialPlan, IntegrationRef};
+use super::{CredentialPlan, IntegrationRef, RateLimit};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
@@ -232,6 +232,8 @@ pub struct RequestPlan {
     pub response_path: Option<ResponsePath>,
     /// What tells errors from successes beyond the status code.
     pub error_expression: Option<Expression>,
+    /// What the definition says of rate limits beyond the defaults.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Where a request goes, in parts that are encoded each in its own way.

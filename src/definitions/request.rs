@@ -7,7 +7,7 @@ use super::node::Node;
 use super::plan::{
     Authorization, Body, BodyFormat, Header, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath,
 };
-use super::target;
+use super::{rate_limit, target};
 use crate::expression::{Encoding, Expression};
 use crate::upstream::is_reserved_header;
 
@@ -72,6 +72,7 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
         authorization: authorization(config, integration)?,
         response_path: config.get("response_path").map(|path| response_path(&path)).transpose()?,
         error_expression: inherited("error_expression").map(|expression| expression.expression()).transpose()?,
+        rate_limit: inherited("rate_limit").and_then(|limit| rate_limit::compile(&limit).transpose()).transpose()?,
     })
 }
 

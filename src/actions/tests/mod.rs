@@ -2,6 +2,7 @@
 
 mod crash;
 mod failures;
+mod gates;
 mod properties;
 mod refresh;
 mod rendering;
@@ -133,7 +134,7 @@ pub(super) fn drive(start: Start, replies: &mut VecDeque<Reply>) -> Ran {
                     other => panic!("{other:?} does not answer a refresh"),
                 }
             }
-            Output::Wait { reason, after } => {
+            Output::Wait { reason, after, .. } => {
                 ran.log.push(format!("{reason:?} {}", after.as_millis()));
                 pass(&mut tick, after.as_millis() as u64);
                 Input::Waited
