@@ -33,7 +33,10 @@ pub(super) struct Tenants {
 
 #[derive(Debug)]
 struct State {
+    /// Those with runs.
     tenants: HashMap<Arc<str>, Tenant>,
+    /// Of those whose last run ended, the last two, and when: one of them is another than whoever asks.
+    recent: [Option<(Arc<str>, Instant)>; 2],
     /// How long a run takes, about.
     pace: Duration,
 }
@@ -41,7 +44,6 @@ struct State {
 #[derive(Debug)]
 struct Tenant {
     runs: usize,
-    seen: Instant,
     /// When the run that was put back last is due.
     rests_until: Instant,
 }
@@ -56,7 +58,7 @@ pub(super) struct Seat {
 
 impl Tenants {
     pub(super) fn new(share: usize) -> Arc<Self> {
-        let state = State { tenants: HashMap::new(), pace: GUESS };
+        let state = State { tenants: HashMap::new(), recent: [None, None], pace: GUESS };
         Arc::new(Self { share: share.max(1), state: Mutex::new(state) })
     }
 
@@ -70,12 +72,11 @@ impl Tenants {
         let mut state = self.lock();
         let known = state.tenants.get_key_value(tenant).map(|(name, known)| (Arc::clone(name), known.runs));
         let (name, runs) = known.unwrap_or_else(|| (tenant.into(), 0));
-        if runs >= self.share && state.has_others(now) {
+        if runs >= self.share && state.has_others(tenant, now) {
             return None;
         }
-        let entry = state.tenants.entry(Arc::clone(&name)).or_insert(Tenant { runs: 0, seen: now, rests_until: now });
+        let entry = state.tenants.entry(Arc::clone(&name)).or_insert(Tenant { runs: 0, rests_until: now });
         entry.runs += 1;
-        entry.seen = now;
         drop(state);
         Some(Seat { tenants: Arc::clone(self), tenant: name, since: now })
     }
@@ -92,31 +93,32 @@ impl Tenants {
 }
 
 impl State {
-    /// Whether more than one tenant has work here. Forgets those that have none.
-    fn has_others(&mut self, now: Instant) -> bool {
-        self.forget(now);
-        self.tenants.len() > 1
+    /// Whether another tenant has work here.
+    fn has_others(&self, tenant: &str, now: Instant) -> bool {
+        let recent = |(name, at): &(Arc<str>, Instant)| **name != *tenant && now.duration_since(*at) < RECENT;
+        self.tenants.keys().any(|name| **name != *tenant) || self.recent.iter().flatten().any(recent)
     }
 
-    fn forget(&mut self, now: Instant) {
-        self.tenants.retain(|_, tenant| tenant.runs > 0 || now.duration_since(tenant.seen) < RECENT);
+    /// A tenant's last run ended.
+    fn went(&mut self, tenant: &Arc<str>, now: Instant) {
+        self.tenants.remove(tenant);
+        let last = self.recent[0].take();
+        if last.as_ref().is_some_and(|(name, _)| name != tenant) {
+            self.recent[1] = last;
+        }
+        self.recent[0] = Some((Arc::clone(tenant), now));
     }
 }
-
-/// So many quiet tenants are remembered before those that had no run lately are looked for.
-const REMEMBERED: usize = 4096;
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let now = Instant::now();
         let mut state = self.tenants.lock();
         state.pace = state.pace.mul_f64(0.875) + now.duration_since(self.since).mul_f64(0.125);
-        if let Some(tenant) = state.tenants.get_mut(&self.tenant) {
-            tenant.runs -= 1;
-            tenant.seen = now;
-        }
-        if state.tenants.len() > REMEMBERED && state.tenants.len().is_power_of_two() {
-            state.forget(now);
+        let Some(tenant) = state.tenants.get_mut(&self.tenant) else { return };
+        tenant.runs -= 1;
+        if tenant.runs == 0 {
+            state.went(&self.tenant, now);
         }
     }
 }
@@ -161,12 +163,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tenants_without_work_are_forgotten() {
+    async fn of_tenants_without_runs_only_the_last_two_are_remembered() {
         let tenants = Tenants::new(1);
-        for number in 0..20_000 {
+        let held = tenants.enter("many");
+        for number in 0..1000 {
             drop(tenants.enter(&format!("t{number}")));
-            tokio::time::advance(Duration::from_millis(100)).await;
         }
-        assert!(tenants.lock().tenants.len() <= 2 * REMEMBERED);
+        assert_eq!(tenants.lock().tenants.len(), 1);
+        assert!(tenants.enter("many").is_none());
+        drop(held);
+        let again = tenants.enter("many");
+        assert!(again.is_some() && tenants.enter("many").is_none(), "its own run before is no other tenant's");
+        tokio::time::advance(RECENT).await;
+        assert!(tenants.enter("many").is_some());
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::begin::{end_unperformed, perform};
 use super::caps::{Place, UnderWay};
+use super::circuit::Verdict;
 use super::gate::{self, Closing, Entry, Way};
 use super::{Runner, refresh};
 use crate::accounts::{AdvanceError, Held, Slot, Started};
@@ -188,7 +189,7 @@ impl Driver<'_> {
         drop(place);
         let Some(answer) = answer else { return Err(Stop::GiveBack) };
         let (verdict, account) = (gate::verdict(&answer), self.held.account.id);
-        let jitter = self.runner.accounts.clock.jitter();
+        let jitter = if verdict == Verdict::Fails { self.runner.accounts.clock.jitter() } else { 0 };
         if let Some(closing) = self.runner.gates.answered(&way, account, verdict, probe, jitter) {
             self.close_gate(&way, closing).await;
         }

@@ -173,6 +173,8 @@ fn play(bench: &mut Bench, events: &[Event]) -> bool {
             }
             Event::Pass(ms) => bench.later(Duration::from_millis(ms.into())),
             Event::Limit(ms) => {
+                // Most often the answer to the very request that tries.
+                probing = false;
                 bench.door.shut(GateReason::RateLimit, Duration::from_millis(ms.into()), bench.now);
             }
         }
