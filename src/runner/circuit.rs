@@ -64,6 +64,8 @@ pub(super) enum Change {
     None,
     /// The circuit opened: the gate is closed for so long.
     Closed(Duration),
+    /// The host still fails: the gate stays closed for so long.
+    StaysClosed(Duration),
     /// The gate is open again.
     Opened(GateReason),
 }
@@ -222,7 +224,7 @@ impl Door {
         self.order = Order::default();
         let pause = policy.pause(self.opened, jitter);
         self.state = State::Closed { until: now + pause, reason: GateReason::Circuit };
-        Change::Closed(pause)
+        if self.opened == 1 { Change::Closed(pause) } else { Change::StaysClosed(pause) }
     }
 
     fn forget_failures(&mut self) {

@@ -150,6 +150,11 @@ impl Gates {
                 );
                 Some(Closing { reason: GateReason::Circuit, lasts })
             }
+            Change::StaysClosed(lasts) => {
+                self.metrics.circuits_opened.inc();
+                tracing::debug!(install.id = %way.install, host = %way.host, "a host still fails; its gate stays closed");
+                Some(Closing { reason: GateReason::Circuit, lasts })
+            }
             Change::Opened(reason) => {
                 if reason == GateReason::Circuit {
                     self.metrics.circuits_closed.inc();

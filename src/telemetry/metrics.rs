@@ -240,7 +240,11 @@ impl Series {
             "Answers that asked to wait because of a rate limit, by whom it concerns",
             self.rate_limited.clone(),
         );
-        to.register("circuits_opened", "Times that a failing host was left alone", self.circuits_opened.clone());
+        to.register(
+            "circuits_opened",
+            "Times that a failing host was left alone, each time anew that it still failed",
+            self.circuits_opened.clone(),
+        );
         to.register("circuits_closed", "Times that such a host was found to work again", self.circuits_closed.clone());
         to.register("upstream_in_flight", "Requests to providers under way", self.upstream_in_flight.clone());
         to.register("host_cap_waits", "Requests that waited for `upstream.host_requests`", self.host_cap_waits.clone());

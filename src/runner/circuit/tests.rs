@@ -61,7 +61,7 @@ fn each_failed_try_lengthens_the_pause_up_to_the_cap_and_a_success_opens() {
         assert_eq!(bench.pass(), Pass::Probe);
         assert!(matches!(bench.pass(), Pass::Closed(_)), "one tries, the others are held");
         assert_eq!(bench.answered(77, Verdict::Fails, false), Change::None, "a latecomer decides nothing");
-        let Change::Closed(longer) = bench.answered(1, Verdict::Fails, true) else { panic!() };
+        let Change::StaysClosed(longer) = bench.answered(1, Verdict::Fails, true) else { panic!() };
         pauses.push(longer.as_secs());
         pause = longer;
     }
@@ -161,7 +161,7 @@ fn play(bench: &mut Bench, events: &[Event]) -> bool {
             },
             Event::Answer(number, verdict) => {
                 let change = bench.answered(number.into(), verdict, std::mem::take(&mut probing));
-                if let Change::Closed(pause) = change {
+                if let Change::Closed(pause) | Change::StaysClosed(pause) = change {
                     assert!(pause <= POLICY.cap);
                     opened = true;
                 }
