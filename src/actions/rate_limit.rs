@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn another_failure_is_left_as_it_is() {
-        let refusal = Refusal { failure: Failure::transient(ReasonCode::Timeout, "m"), retry_after: None };
+        let refusal =
+            Refusal { failure: Failure::transient(ReasonCode::Timeout, "m"), retry_after: None, answer: None };
         let mut scope = Scope::new(Map::new(), NOW_MS, 1);
         let given = headers(&json!({ "ratelimit-reset": "9" }));
         assert_eq!(timed(refusal.clone(), None, &given, &mut scope, NOW_MS), refusal);
