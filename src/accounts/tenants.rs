@@ -20,6 +20,10 @@ const FIRST: Duration = Duration::from_millis(500);
 /// Until a run has ended nobody knows how long one takes.
 const GUESS: Duration = Duration::from_millis(500);
 
+/// Runs that take longer do not come back more slowly: a provider may be fast again before they do. So at most as many
+/// are put back in a second as the tenant has slots.
+const SLOWEST: Duration = Duration::from_secs(1);
+
 /// No run is put back for longer; then the queue is looked at again.
 const LONGEST: Duration = Duration::from_mins(5);
 
@@ -85,7 +89,7 @@ impl Tenants {
     pub(super) fn rest(&self, tenant: &str) -> Duration {
         let now = Instant::now();
         let mut state = self.lock();
-        let spacing = (state.pace / self.share as u32).clamp(Duration::from_millis(1), Duration::from_secs(1));
+        let spacing = (state.pace.min(SLOWEST) / self.share as u32).max(Duration::from_millis(1));
         let Some(entry) = state.tenants.get_mut(tenant) else { return FIRST };
         entry.rests_until = entry.rests_until.max(now + FIRST) + spacing;
         (entry.rests_until - now).min(LONGEST)
