@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::telemetry::{Count, Metrics};
@@ -50,10 +52,7 @@ impl HostCaps {
     }
 
     /// A place for a request to `host`, or the wait for one. Dropping the wait gives it up.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        host: &Arc<str>,
-    ) -> Result<Option<Place>, impl Future<Output = Option<Place>> + use<>> {
+    pub(super) fn enter(self: &Arc<Self>, host: &Arc<str>) -> Result<Option<Place>, BoxFuture<'static, Option<Place>>> {
         if self.limit == 0 {
             return Ok(None);
         }
@@ -67,7 +66,7 @@ impl HostCaps {
         let user = User { caps: Arc::clone(self), host: Arc::clone(host) };
         match Arc::clone(&places).try_acquire_owned() {
             Ok(permit) => Ok(Some(Place { _user: user, permit: Some(permit) })),
-            Err(_) => Err(wait(places, user)),
+            Err(_) => Err(wait(places, user).boxed()),
         }
     }
 }
@@ -131,7 +130,7 @@ mod tests {
         let mut held: Vec<_> = (0..2).map(|_| caps.enter(&busy).ok().flatten().unwrap()).collect();
         let (Err(first), Err(second)) = (caps.enter(&busy), caps.enter(&busy)) else { panic!("over the cap") };
         assert!(caps.enter(&idle).is_ok(), "another host has its own places");
-        let (mut first, mut second) = (Box::pin(first), Box::pin(second));
+        let (mut first, mut second) = (first, second);
         let mut context = Context::from_waker(Waker::noop());
         assert!(first.as_mut().poll(&mut context).is_pending());
         assert!(second.as_mut().poll(&mut context).is_pending());

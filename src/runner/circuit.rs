@@ -173,8 +173,6 @@ impl Door {
         policy: &CircuitPolicy,
     ) -> Change {
         match (self.state, verdict) {
-            // A success or failure of a request from before the closing says nothing of the time after it.
-            (State::Closed { .. }, _) => Change::None,
             (State::Open, Verdict::Works | Verdict::Limited) => {
                 self.forget_failures();
                 Change::None
@@ -199,7 +197,8 @@ impl Door {
                 self.unprobed();
                 Change::None
             }
-            (State::HalfOpen { .. } | State::Open, _) => Change::None,
+            // What went out before the closing says nothing of the time after it.
+            (State::Closed { .. } | State::HalfOpen { .. } | State::Open, _) => Change::None,
         }
     }
 
@@ -245,15 +244,12 @@ impl Order {
     /// How much later than the first the next one of `tenant` comes back.
     fn place(&mut self, tenant: &str) -> Duration {
         let number = self.tenants.len() as u32;
-        let (number, round) = match self.tenants.get_mut(tenant) {
-            Some((number, turned_away)) => {
-                *turned_away += 1;
-                (*number, *turned_away)
-            }
-            None => {
-                self.tenants.insert(tenant.to_owned(), (number, 0));
-                (number, 0)
-            }
+        let (number, round) = if let Some((number, turned_away)) = self.tenants.get_mut(tenant) {
+            *turned_away += 1;
+            (*number, *turned_away)
+        } else {
+            self.tenants.insert(tenant.to_owned(), (number, 0));
+            (number, 0)
         };
         let place = u64::from(round) * self.tenants.len() as u64 + u64::from(number);
         let spaces = (SPREAD.as_millis() / SPACING.as_millis()) as u64;

@@ -106,7 +106,7 @@ fn a_gated_request_waits_without_an_attempt_and_is_sent_when_the_way_is_open() {
 fn a_gated_write_leaves_no_intent_behind_whenever_its_worker_dies() {
     let mut stepper = Stepper::new(post());
     assert!(matches!(sends(&mut stepper, Input::Begin, 0), Output::Send(_)));
-    let saved = stepper.next(Input::Gated { after: Duration::from_secs(60) }, tick(1));
+    let saved = stepper.next(Input::Gated { after: Duration::from_mins(1) }, tick(1));
     assert!(matches!(saved, Output::Save), "the intent that was saved is taken back: {saved:?}");
     let progress = stepper.progress();
     assert!(matches!(stepper.next(Input::Saved, tick(1)), Output::Wait { .. }));
@@ -118,6 +118,6 @@ fn a_gated_write_leaves_no_intent_behind_whenever_its_worker_dies() {
 fn a_wait_at_a_gate_is_cut_to_the_longest_wait() {
     let mut stepper = Stepper::new(start(&get(&json!({})), json!({})));
     stepper.next(Input::Begin, tick(0));
-    let gated = stepper.next(Input::Gated { after: Duration::from_secs(90_000) }, tick(0));
+    let gated = stepper.next(Input::Gated { after: Duration::from_hours(25) }, tick(0));
     assert!(matches!(gated, Output::Wait { after, .. } if after == Duration::from_mins(15)), "{gated:?}");
 }
