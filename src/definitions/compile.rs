@@ -21,6 +21,12 @@ const STEP_MEMBERS: [&str; 6] = ["type", "config", "name", "on_unknown", "idempo
 /// Members of our own extension that this version does not perform. Leaving them out silently would be wrong.
 const NOT_YET: [&str; 5] = ["run_if", "loop_on", "depends_on", "continue_on_error", "timeout_ms"];
 
+/// The members that a step may have.
+#[cfg(test)]
+pub(super) fn step_members() -> impl Iterator<Item = &'static str> {
+    STEP_MEMBERS.into_iter().chain(NOT_YET)
+}
+
 impl Plan {
     /// Compiles a definition. Pointers in errors begin with `/config`, as in the integration's document.
     ///

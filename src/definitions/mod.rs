@@ -12,12 +12,14 @@ mod compile;
 pub mod credential;
 mod effective;
 mod error;
+pub mod lint;
 mod load;
 mod model;
 mod node;
 mod plan;
 mod request;
 mod target;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,7 @@ pub use plan::{
 };
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;
+pub use vocabulary::{installs_schema, integration_schema};
 
 // The two types that the store moves too are named here once, so that the rest of the module does not know the store.
 pub use crate::store::{DefinitionHash, IntegrationRef};

@@ -52,6 +52,12 @@ const NOT_YET: [&str; 7] = [
     "truto_static_gate_id",
 ];
 
+/// The members that a request may have.
+#[cfg(test)]
+pub(super) fn members() -> impl Iterator<Item = &'static str> {
+    KNOWN.into_iter().chain(NOT_YET)
+}
+
 /// A request step's config under the integration's.
 pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<RequestPlan, CompileError> {
     check_members(config)?;

@@ -6,6 +6,7 @@
 //! time spent inside the engine's quadratic functions, see [`Expression::is_quadratic`].
 
 mod input;
+mod outline;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +22,7 @@ use super::error::{ExprError, ExprKind};
 use super::limits;
 use super::scope::{RESERVED, Scope};
 use input::Input;
+pub use outline::{Outline, Variable, constant_value, function_names, is_function, unsupported};
 
 /// A compiled JSONata expression. A clone is cheap, and clones are evaluated on many threads at once.
 #[derive(Clone)]

@@ -17,6 +17,7 @@ mod error;
 mod jsonata;
 pub mod limits;
 mod merge;
+mod outline;
 mod placeholder;
 mod scope;
 mod segment;
@@ -26,7 +27,8 @@ mod template;
 mod text;
 
 pub use error::{ExprError, ExprKind};
-pub use jsonata::Expression;
+pub use jsonata::{Expression, Outline, Variable, constant_value, function_names, is_function, unsupported};
+pub use outline::{Piece, first_template, pieces};
 pub use scope::{RESERVED, Scope};
 pub use shared::Shared;
 pub use strict::{Encoding, Text};

@@ -1,0 +1,120 @@
+//! Members that compile and are still not what their author meant.
+
+use serde_json::{Map, Value};
+
+use super::{Finding, KEPT, join};
+
+/// Looks at one object of the table, by its name there.
+pub(super) fn object(name: &str, members: &Map<String, Value>, pointer: &str, found: &mut Vec<Finding>) {
+    match name {
+        "rate_limit" => rate_limit(members, pointer, found),
+        "pagination_config" => pagination(members, pointer, found),
+        "config" | "request" | "method" => request(members, pointer, found),
+        "auth" => host(members, "tokenHost", pointer, found),
+        _ => {}
+    }
+}
+
+fn rate_limit(members: &Map<String, Value>, pointer: &str, found: &mut Vec<Finding>) {
+    for (key, default, example) in [
+        ("is_rate_limited", "status = 429", "status = 429 or headers.`x-ratelimit-remaining` = '0'"),
+        ("retry_after_header_expression", "the Retry-After header", "$number(headers.`retry-after`)"),
+        (
+            "rate_limit_header_expression",
+            "the RateLimit headers",
+            "{ 'remaining': $number(headers.`x-ratelimit-remaining`), 'reset': $number(headers.`x-ratelimit-reset`) }",
+        ),
+    ] {
+        let finding = match members.get(key) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(source)) if is_bare_header(source) => Finding::error(
+                "bare_header",
+                join(pointer, key),
+                format!("`{source}` is the bare name of a header, which as JSONata is a subtraction of fields: it has no value, and {default} counts"),
+            )
+            .fix(format!("write `headers.`{}``, in backticks and lower case", source.to_ascii_lowercase()))
+            .fix_if(key == "retry_after_header_expression", || {
+                format!("write `$number(headers.`{}`)`, in backticks and lower case", source.to_ascii_lowercase())
+            }),
+            Some(Value::String(_)) => continue,
+            Some(_) => Finding::error(
+                "not_an_expression",
+                join(pointer, key),
+                format!("must be JSONata in a string; as it is, it is left out, and {default} counts"),
+            )
+            .fix(format!("remove it, or write for example `{example}`")),
+        };
+        found.push(finding);
+    }
+}
+
+impl Finding {
+    fn fix_if(self, applies: bool, fix: impl FnOnce() -> String) -> Self {
+        if applies { self.fix(fix()) } else { self }
+    }
+}
+
+/// Whether a source is the name of a header and no expression that reads one.
+pub(super) fn is_bare_header(source: &str) -> bool {
+    let source = source.trim();
+    let is_name = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_name && source.contains('-') && source.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+fn pagination(members: &Map<String, Value>, pointer: &str, found: &mut Vec<Finding>) {
+    for key in members.keys().filter_map(|key| key.strip_suffix("_param")) {
+        let other = format!("{key}_key");
+        if members.contains_key(&other) {
+            let alias = format!("{key}_param");
+            found.push(
+                Finding::warning(
+                    "alias",
+                    join(pointer, &alias),
+                    format!("`{alias}` is another name of `{other}`, which is there too and goes first"),
+                )
+                .fix(format!("remove `{alias}`")),
+            );
+        }
+    }
+}
+
+fn request(members: &Map<String, Value>, pointer: &str, found: &mut Vec<Finding>) {
+    for key in ["base_url", "path"] {
+        host(members, key, pointer, found);
+    }
+    if members.get("host_from_tenant") == Some(&Value::Bool(true)) {
+        found.push(Finding::info(
+            "host_from_account",
+            join(pointer, "host_from_tenant"),
+            "every account chooses the host that its credentials are sent to; only the address policy (`upstream.*`) limits it",
+        ));
+    }
+    if let Some(Value::String(text)) = members.get("examples").and_then(|examples| examples.get("response"))
+        && serde_json::from_str::<Value>(text).is_err()
+    {
+        let pointer = join(&join(pointer, "examples"), "response");
+        found.push(
+            Finding::warning("example", pointer, "the example is text that is not JSON")
+                .fix("write the answer as JSON"),
+        );
+    }
+    for key in ["ignore_credentials_on_redirect", "truto_static_gate_id"] {
+        if members.get(key).is_some_and(|value| !value.is_null() && *value != Value::Bool(false)) {
+            found.push(Finding::info(KEPT, join(pointer, key), format!("`{key}` is kept and has no effect here")));
+        }
+    }
+}
+
+fn host(members: &Map<String, Value>, key: &str, pointer: &str, found: &mut Vec<Finding>) {
+    let Some(url) = members.get(key).and_then(Value::as_str) else { return };
+    let Some(rest) = url.get(..7).filter(|head| head.eq_ignore_ascii_case("http://")).and_then(|_| url.get(7..)) else {
+        return;
+    };
+    let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
+    if !matches!(host, "localhost" | "127.0.0.1" | "[") {
+        found.push(
+            Finding::warning("clear_text", join(pointer, key), "the credential would travel in clear")
+                .fix("use https; http works only with hosts that `upstream.*` allows it for"),
+        );
+    }
+}
