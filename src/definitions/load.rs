@@ -118,7 +118,11 @@ fn claim(ids: &mut HashMap<Uuid, PathBuf>, id: Uuid, file: &Path, pointer: &str)
     }
 }
 
-pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
+/// The definitions' files in a directory, in the order of their names.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let unreadable = |error| LoadError::new(directory, format!("the directory cannot be read: {error}"));
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
@@ -133,6 +137,14 @@ pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
 
 pub(super) fn extension(path: &Path) -> &str {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
+}
+
+/// Reads one integration's file. Whether it can be run is not looked at.
+///
+/// # Errors
+/// When it cannot be read, or is no integration's document.
+pub fn read_integration(file: &Path) -> Result<Integration, LoadError> {
+    Integration::parse(&read(file)?).map_err(|error| LoadError::at(file, error))
 }
 
 /// A file's text.

@@ -10,6 +10,7 @@
 
 mod compile;
 pub mod credential;
+mod diff;
 mod effective;
 mod error;
 pub mod lint;
@@ -25,9 +26,10 @@ mod vocabulary;
 mod tests;
 
 pub use credential::CredentialPlan;
+pub use diff::{Difference, Kind, differences};
 pub use effective::Effective;
 pub use error::{CompileError, LoadError};
-pub use load::{DefinitionSet, load};
+pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
 pub use plan::{
     Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, QueryArrayFormat, RequestPlan,

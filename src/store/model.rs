@@ -456,6 +456,28 @@ pub struct StoredInstall {
     pub effective: DefinitionHash,
 }
 
+/// An integration as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntegrationEntry {
+    /// Its public face.
+    pub face: IntegrationRef,
+    /// How often it was changed, from 1.
+    pub version: i64,
+    /// SHA-256 of its canonical JSON.
+    pub hash: DefinitionHash,
+}
+
+/// A version of an integration as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionEntry {
+    /// Its number.
+    pub version: i64,
+    /// SHA-256 of its canonical JSON.
+    pub hash: DefinitionHash,
+    /// When it was applied, by the database's clock.
+    pub inserted_at_ms: i64,
+}
+
 /// All definitions that belong together; applied whole.
 #[derive(Debug, Clone, Default)]
 pub struct StoredDefinitions {
@@ -467,4 +489,6 @@ pub struct StoredDefinitions {
     pub installs: Vec<StoredInstall>,
     /// Effective definitions, content-addressed.
     pub effective: Vec<(DefinitionHash, Sealed)>,
+    /// The versions that integrations must still have, `None` for one that is not there yet.
+    pub over: Vec<(Uuid, Option<i64>)>,
 }

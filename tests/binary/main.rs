@@ -12,6 +12,7 @@ mod broker_import;
 mod broker_outage;
 mod broker_server;
 mod configuration;
+mod definitions;
 mod demo;
 mod eval;
 mod events;

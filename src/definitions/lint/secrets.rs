@@ -191,8 +191,8 @@ fn variable_name(name: &str) -> String {
 }
 
 /// A copy of a definition in which no secret can be read.
-pub(crate) fn masked(document: &Map<String, Value>) -> Map<String, Value> {
-    document.iter().map(|(key, value)| (key.clone(), mask(key, value, false))).collect()
+pub(crate) fn masked(document: &Map<String, Value>) -> Value {
+    Value::Object(document.iter().map(|(key, value)| (key.clone(), mask(key, value, false))).collect())
 }
 
 fn mask(name: &str, value: &Value, everything: bool) -> Value {
@@ -261,7 +261,7 @@ mod tests {
             "url": "https://u:canary-7@h.test",
             "templated": { "secret": "{{environment_variables.S}}", "token": "canary-8{{x}}" },
         });
-        let masked = Value::Object(masked(document.as_object().unwrap()));
+        let masked = masked(document.as_object().unwrap());
         assert!(!masked.to_string().contains("canary"), "{masked}");
         assert_eq!(masked["headers"]["Accept"], "application/json");
         assert_eq!(masked["client"], json!({ "id": "tidewaiter", "secret": MASK }));
