@@ -6,7 +6,7 @@
 //! pointer and what to mend; [`CompileError`] is the one error of it.
 //!
 //! Lacks: members that this version does not execute (`resources`, `webhook`, `pagination`, `rate_limit`,
-//! `tool_tags`, actions beside the two phases) are kept in the document and have no effect.
+//! `tool_tags`) are kept in the document and have no effect.
 
 mod compile;
 pub mod credential;
@@ -19,6 +19,7 @@ mod model;
 mod node;
 mod plan;
 mod request;
+mod step;
 mod target;
 mod vocabulary;
 
@@ -32,8 +33,8 @@ pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
 pub use plan::{
-    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, QueryArrayFormat, RequestPlan,
-    ResponsePath, Step, StepKind, Target,
+    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, Probe, QueryArrayFormat,
+    RequestPlan, ResponsePath, Step, StepKind, Target,
 };
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;
