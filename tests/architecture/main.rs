@@ -83,7 +83,11 @@ fn committed_files_name_no_path_of_somebodys_machine() {
 
 #[test]
 fn the_state_machine_page_is_fresh() {
-    assert!(text("docs/state-machine.md") == tidewaiter::lifecycle::table::markdown(), "{}", stale("state-machine", "docs/state-machine.md"));
+    assert!(
+        text("docs/state-machine.md") == tidewaiter::lifecycle::table::markdown(),
+        "{}",
+        stale("state-machine", "docs/state-machine.md")
+    );
 }
 
 /// Pages that the command prints. One that is not committed yet is not stale.

@@ -43,7 +43,8 @@ fn the_exit_code_says_whether_there_is_something_to_mend() {
 
 #[test]
 fn with_json_every_finding_is_an_object_with_its_place_and_what_to_do() {
-    let document = integration(&json!({ "base_url": "https://h.test", "error_expression": "$upercase(a)", "loggo": 1 }));
+    let document =
+        integration(&json!({ "base_url": "https://h.test", "error_expression": "$upercase(a)", "loggo": 1 }));
     let ran = lint(&[("integrations/a.json", &document)], &[".", "--json"]).ended(1);
     let found = lines(&ran.stdout);
     assert_eq!(
@@ -54,14 +55,21 @@ fn with_json_every_finding_is_an_object_with_its_place_and_what_to_do() {
             "fix": "did you mean `$uppercase`?",
         })
     );
-    assert_eq!((found.len(), &found[1]["check"], &found[1]["severity"]), (2, &json!("unknown_member"), &json!("warning")));
+    assert_eq!(
+        (found.len(), &found[1]["check"], &found[1]["severity"]),
+        (2, &json!("unknown_member"), &json!("warning"))
+    );
 }
 
 #[test]
 fn the_configured_directories_are_looked_at_and_a_name_stands_for_an_integration_and_its_installs() {
     let place = Place::offline();
     let harbour = fs::read_to_string(place.path("integrations/harbour.json")).unwrap();
-    fs::write(place.path("integrations/other.json"), integration(&json!({ "base_url": "nonsense", "x": 1 })).to_string()).unwrap();
+    fs::write(
+        place.path("integrations/other.json"),
+        integration(&json!({ "base_url": "nonsense", "x": 1 })).to_string(),
+    )
+    .unwrap();
     let all = place.run(&["definitions", "lint", "--json"]).ended(1).stdout;
     assert!(all.contains("other.json"), "{all}");
     let named = place.run(&["definitions", "lint", "harbour", "--json"]);
@@ -88,7 +96,10 @@ fn applying_says_what_changed_and_over_which_version() {
     let json = lines(&apply(&["--over", "harbour=1", "--json"]).ended(0).stdout).remove(0);
     assert_eq!(json["integrations"][0], json!({ "integration": "harbour", "change": "changed", "version": 2 }));
     let listed = lines(&place.run(&["definitions", "list", "--json"]).ended(0).stdout).remove(0);
-    assert_eq!((&listed["name"], &listed["version"], &listed["label"]), (&json!("harbour"), &json!(2), &json!("The harbour")));
+    assert_eq!(
+        (&listed["name"], &listed["version"], &listed["label"]),
+        (&json!("harbour"), &json!(2), &json!("The harbour"))
+    );
 }
 
 /// Changes the integration's file.

@@ -50,6 +50,17 @@ const FORM: Shape = Shape::Object(&Object {
     variants: None,
 });
 
+const PROBE: Object = Object {
+    name: "probe",
+    members: members! {
+        "request": Shape::Object(&REQUEST), "A GET or HEAD request that looks for what the lost one would have made.";
+        "expression": Shape::Expression, "JSONata over the probe's answer: whether the lost request was carried out.";
+    },
+    required: &["request", "expression"],
+    others: Others::Refused,
+    variants: None,
+};
+
 /// A step.
 pub(crate) const STEP: Object = Object {
     name: "step",
@@ -63,7 +74,7 @@ pub(crate) const STEP: Object = Object {
         "continue_on_error": Shape::Flag, "A failure is recorded and the next step runs.";
         "timeout_ms": Shape::Number, "How long one attempt of a request may take, in milliseconds.";
         "on_unknown": Shape::Words(&["retry", "probe", "fail"]), "What follows when the answer is lost: `retry` (default of GET and HEAD) sends again, `probe` asks first, `fail` (default of the others) ends the phase.";
-        "probe": Shape::Any, "For `on_unknown: probe`: how to find out whether the request was carried out.";
+        "probe": Shape::Object(&PROBE), "For `on_unknown: probe`: how to find out whether the request was carried out.";
         "idempotency_key": Shape::Either(&[Shape::Flag, Shape::Plain]), "`true`, or a header's name: the provider honours the key, and the same bytes are sent again.";
         "allow_in_sandbox": Shape::Flag, "A sandbox account performs the step although it writes.";
         "paginate": Shape::Flag, "Fetches all pages instead of one.";
