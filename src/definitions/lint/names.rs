@@ -23,6 +23,9 @@ const UNUSED: [&str; 8] = [
 /// What accounts of the OAuth family have in their context without a field that says so.
 const OF_OAUTH: [&str; 2] = ["oauth", "access_token"];
 
+/// What a page's request sees beside the scope.
+const OF_PAGES: &str = "pagination";
+
 /// Placeholders without a default whose value is neither a credential's field nor written by a step: an import has to
 /// bring it. Each name once, where it first stands.
 pub(super) fn unknown(effective: &Effective) -> Vec<Finding> {
@@ -80,6 +83,7 @@ fn known(config: &Map<String, Value>) -> Option<BTreeSet<String>> {
         let names = fields.into_iter().flatten().filter_map(|field| field.get("name")?.as_str());
         known.extend(names.map(str::to_owned));
     }
+    known.insert(OF_PAGES.to_owned());
     let only_keys = credentials.is_some_and(|all| !all.is_empty() && all.keys().all(|key| key == "api_key"));
     if !only_keys {
         known.extend(OF_OAUTH.map(str::to_owned));

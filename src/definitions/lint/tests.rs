@@ -401,7 +401,6 @@ fn the_models_own_example_has_findings_only_where_it_is_inconsistent() {
         (Error, "not_an_expression", "/config/rate_limit/is_rate_limited"),
         (Error, "bare_header", "/config/rate_limit/retry_after_header_expression"),
         (Error, "bare_header", "/config/rate_limit/rate_limit_header_expression"),
-        (Info, "unknown_name", "/config/resources/users/list/query/page"),
         (Error, "not_an_expression", "/config/resources/users/list/rate_limit/is_rate_limited"),
         (Error, "bare_header", "/config/resources/users/list/rate_limit/retry_after_header_expression"),
         (Error, "bare_header", "/config/resources/users/list/rate_limit/rate_limit_header_expression"),

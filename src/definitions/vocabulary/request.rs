@@ -4,10 +4,12 @@ use super::{Member, Object, Others, Shape, Variants, members};
 
 pub(super) const QUERY_ARRAY_FORMATS: Shape = Shape::Words(&["comma", "brackets", "indices", "repeat"]);
 
+const METHODS: Shape =
+    Shape::Words(&["get", "head", "post", "put", "patch", "delete", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
+
 /// The members that both kinds have.
 macro_rules! request_members {
     ($($name:literal: $shape:expr, $about:literal;)*) => { members! {
-        "method": Shape::Words(&["get", "head", "post", "put", "patch", "delete", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]), "The HTTP verb; `get` when it is absent.";
         "path": Shape::Text, "Joined to `base_url` with one slash. Values are percent-encoded for their place. An absolute URL stands alone.";
         "base_url": Shape::Text, "Instead of the integration's, for this request.";
         "headers": Shape::Map(&Shape::Text), "Laid over the integration's; `null` removes one.";
@@ -15,7 +17,7 @@ macro_rules! request_members {
         "query_array_format": QUERY_ARRAY_FORMATS, "How lists are written: `comma` a=1,2; `brackets` a[]=1&a[]=2; `indices` a[0]=1&a[1]=2; `repeat` a=1&a=2 (the default).";
         "body": Shape::Template, "What is sent with POST, PUT and PATCH. Placeholders without a value stay as written unless they say `:undefined`, `:null` or a default.";
         "body_format": Shape::Words(&["json", "form", "multipart", "raw", "xml"]), "How the body is written; `json` when it is absent.";
-        "body_format_config": Shape::Any, "Options of the body's format.";
+        "body_format_config": Shape::Object(&BODY_OPTIONS), "Options of the body's format.";
         "response_path": Shape::Expression, "JSONata on the answer's body: the step's result. Without it, the whole body.";
         "pagination_path": Shape::Plain, "Where the pages' values stand in the answer when it is not where `response_path` points.";
         "pagination": Shape::Object(&PAGINATION), "How pages follow each other; `null` switches the integration's off.";
@@ -39,7 +41,6 @@ macro_rules! request_members {
         "body_schema": Shape::Any, "For people and tools; not checked.";
         "response_schema": Shape::Any, "For people and tools; not checked.";
         "truto_static_gate_id": Shape::Plain, "Kept; there are no egress gates here.";
-        "paginate": Shape::Flag, "Fetches all pages instead of one.";
         $($name: $shape, $about;)*
     } };
 }
@@ -48,8 +49,10 @@ macro_rules! request_members {
 pub(crate) const REQUEST: Object = Object {
     name: "request",
     members: request_members! {
-        "type": Shape::Words(&["proxy", "unified"]), "`proxy` makes this a reference to a method of `resources`; `unified` is not executed here.";
-        "resource": Shape::Plain, "The resource whose method is called (a reference).";
+        "method": Shape::Either(&[METHODS, Shape::Plain]), "The HTTP verb; `get` when it is absent. Beside `resource`, the name of that resource's method.";
+        "type": Shape::Words(&["proxy", "unified"]), "`proxy` says that this refers to a method of `resources`, as `resource` alone does; `unified` is not executed here.";
+        "resource": Shape::Plain, "The resource whose `method` is called: what is written here is what its templates see and is laid over what it sends.";
+        "id": Shape::Template, "What the templates of the method see as `id`.";
     },
     required: &[],
     others: Others::Refused,
@@ -59,8 +62,25 @@ pub(crate) const REQUEST: Object = Object {
 /// A resource's method.
 pub(super) const METHOD: Object = Object {
     name: "method",
-    members: request_members! {},
+    members: request_members! {
+        "method": METHODS, "The HTTP verb; `get` when it is absent.";
+    },
     required: &["path"],
+    others: Others::Ignored,
+    variants: None,
+};
+
+const BODY_OPTIONS: Object = Object {
+    name: "body_options",
+    members: members! {
+        "array_format": QUERY_ARRAY_FORMATS, "`form`, `multipart`: how lists are written.";
+        "content_type": Shape::Plain, "`raw`, `xml`: the content type.";
+        "encoding": Shape::Words(&["text", "base64"]), "`raw`: whether the body is text or Base64 of bytes.";
+        "root": Shape::Plain, "`xml`: the name of the outermost element.";
+        "declaration": Shape::Flag, "`xml`: begins with an XML declaration.";
+        "spaces": Shape::Number, "`xml`: indents by so many spaces.";
+    },
+    required: &[],
     others: Others::Refused,
     variants: None,
 };
@@ -175,8 +195,10 @@ const PAGINATION_MEMBERS: &[Member] = members! {
     "start_page": Shape::Number, "`page`: the first page's number; 1 when it is absent.";
     "limit_key": Shape::Plain, "The query parameter of the page's size.";
     "limit_param": Shape::Plain, "The same as `limit_key`.";
-    "max_limit": Shape::Number, "The page's size.";
-    "limit_data_type": Shape::Any, "Whether the size is sent as a number or as text in a body.";
+    "limit": Shape::Number, "The page's size, at most `max_limit`.";
+    "max_limit": Shape::Number, "The largest page that the provider gives.";
+    "max_pages": Shape::Number, "How many pages are fetched at most.";
+    "limit_data_type": Shape::Words(&["string", "str", "number", "integer", "int"]), "Whether the size is sent as a number or as text in a body.";
     "ignore_limit_in_pagination": Shape::Flag, "Leaves the size out of the pages after the first.";
     "offset_key": Shape::Plain, "`offset`: the query parameter of the first item's place.";
     "offset_param": Shape::Plain, "The same as `offset_key`.";
