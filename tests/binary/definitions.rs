@@ -31,7 +31,7 @@ fn the_exit_code_says_whether_there_is_something_to_mend() {
         (sound, 0, "nothing to complain about"),
         (info, 0, "1 file: 1 info"),
         (warning, 1, "1 file: 1 warning"),
-        (error, 1, "a.json:5:5: error: /config/error_expression: "),
+        (error, 1, "a.json:6:5: error: /config/error_expression: "),
     ] {
         let ran = lint(&[("a.json", &document)], &["a.json"]).ended(code);
         assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
@@ -50,7 +50,7 @@ fn with_json_every_finding_is_an_object_with_its_place_and_what_to_do() {
     assert_eq!(
         found[0],
         json!({
-            "severity": "error", "check": "unknown_function", "file": "./integrations/a.json", "line": 5, "column": 5,
+            "severity": "error", "check": "unknown_function", "file": "./integrations/a.json", "line": 6, "column": 5,
             "pointer": "/config/error_expression", "message": "there is no function `$upercase`",
             "fix": "did you mean `$uppercase`?",
         })

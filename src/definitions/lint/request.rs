@@ -15,42 +15,49 @@ pub(super) fn object(name: &str, members: &Map<String, Value>, pointer: &str, fo
     }
 }
 
+/// The members of a rate limit, what counts without each, and how one is written.
+const RATE_LIMITS: [(&str, &str, &str); 3] = [
+    ("is_rate_limited", "status 429", "status = 429"),
+    ("retry_after_header_expression", "the Retry-After header", "$number(headers.`retry-after`)"),
+    (
+        "rate_limit_header_expression",
+        "the usual headers",
+        "{ 'remaining': $number(headers.`x-ratelimit-remaining`), 'reset': $number(headers.`x-ratelimit-reset`) }",
+    ),
+];
+
 fn rate_limit(members: &Map<String, Value>, pointer: &str, found: &mut Vec<Finding>) {
-    for (key, default, example) in [
-        ("is_rate_limited", "status = 429", "status = 429 or headers.`x-ratelimit-remaining` = '0'"),
-        ("retry_after_header_expression", "the Retry-After header", "$number(headers.`retry-after`)"),
-        (
-            "rate_limit_header_expression",
-            "the RateLimit headers",
-            "{ 'remaining': $number(headers.`x-ratelimit-remaining`), 'reset': $number(headers.`x-ratelimit-reset`) }",
-        ),
-    ] {
-        let finding = match members.get(key) {
-            None | Some(Value::Null) => continue,
-            Some(Value::String(source)) if is_bare_header(source) => Finding::error(
-                "bare_header",
-                join(pointer, key),
-                format!("`{source}` is the bare name of a header, which as JSONata is a subtraction of fields: it has no value, and {default} counts"),
-            )
-            .fix(format!("write `headers.`{}``, in backticks and lower case", source.to_ascii_lowercase()))
-            .fix_if(key == "retry_after_header_expression", || {
-                format!("write `$number(headers.`{}`)`, in backticks and lower case", source.to_ascii_lowercase())
-            }),
-            Some(Value::String(_)) => continue,
-            Some(_) => Finding::error(
-                "not_an_expression",
-                join(pointer, key),
-                format!("must be JSONata in a string; as it is, it is left out, and {default} counts"),
-            )
-            .fix(format!("remove it, or write for example `{example}`")),
-        };
-        found.push(finding);
+    for (key, default, example) in RATE_LIMITS {
+        let pointer = join(pointer, key);
+        match members.get(key) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(source)) if is_bare_header(source) => {
+                let message = format!(
+                    "`{source}` is a header's bare name, which as JSONata subtracts fields and has no value: {default} counts"
+                );
+                found.push(Finding::error("bare_header", pointer, message).fix(header_fix(key, source)));
+            }
+            Some(Value::String(_)) => {}
+            Some(_) => {
+                let message = format!("must be JSONata in a string; as it is, it is left out, and {default} counts");
+                found.push(
+                    Finding::error("not_an_expression", pointer, message)
+                        .fix(format!("remove it, or write for example `{example}`")),
+                );
+            }
+        }
     }
 }
 
-impl Finding {
-    fn fix_if(self, applies: bool, fix: impl FnOnce() -> String) -> Self {
-        if applies { self.fix(fix()) } else { self }
+/// The header as an expression, in the form that the member wants.
+fn header_fix(key: &str, name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase();
+    let number = format!("$number(headers.`{name}`)");
+    let parts = ["remaining", "limit"].into_iter().find(|part| name.ends_with(part));
+    match (key, parts) {
+        ("is_rate_limited", _) => format!("write `$exists(headers.`{name}`)`"),
+        ("rate_limit_header_expression", Some(part)) => format!("write `{{ '{part}': {number} }}`"),
+        _ => format!("write `{number}`"),
     }
 }
 

@@ -306,7 +306,7 @@ fn suggestions_name_what_was_meant() {
         (json!({ "query": { "a": "{{$now()}}" } }), "write `{{= $now() }}`"),
         (
             json!({ "rate_limit": { "retry_after_header_expression": "Retry-After" } }),
-            "write `$number(headers.`retry-after`)`, in backticks and lower case",
+            "write `$number(headers.`retry-after`)`",
         ),
     ] {
         let found = of_config(&config);
