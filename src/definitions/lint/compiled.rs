@@ -28,9 +28,9 @@ pub(super) fn errors(effective: &Effective) -> Vec<CompileError> {
     }
     let resources = bench.effective.config.get("resources").and_then(Value::as_object).cloned().unwrap_or_default();
     for (resource, methods) in &resources {
-        for (name, method) in methods.as_object().into_iter().flatten().filter(|(_, method)| method.is_object()) {
+        for (name, _) in methods.as_object().into_iter().flatten().filter(|(_, method)| method.is_object()) {
             let place = join(&join("/config/resources", resource), name);
-            bench.stand(json!({ "type": "request", "config": method }), &place);
+            bench.stand(json!({ "type": "request", "config": { "resource": resource, "method": name } }), &place);
         }
     }
     bench.told
@@ -54,20 +54,19 @@ impl Bench {
     /// Compiles `action` as if it were a phase's, and tells its mistakes as those of `place`; of an empty place nothing.
     fn stand(&mut self, action: Value, place: &str) {
         let mut actions = Map::new();
-        let bare = action.get("type").is_some();
         actions.insert("post_install".to_owned(), action);
         self.effective.config.insert("actions".to_owned(), Value::Object(actions));
-        self.exhaust(Some((place, bare)));
+        self.exhaust(Some(place));
         self.effective.config.shift_remove("actions");
     }
 
-    fn exhaust(&mut self, stand: Option<(&str, bool)>) {
+    fn exhaust(&mut self, stand: Option<&str>) {
         let mut taken: Vec<String> = Vec::new();
         for _ in 0..MOST {
             let Err(mut error) = Plan::compile(&self.effective) else { return };
             let follows = taken.iter().any(|taken| is_at_or_above(&error.pointer, taken));
             let at = error.pointer.clone();
-            if !follows && self.place(&mut error, stand) && !self.told.contains(&error) {
+            if !follows && Self::place(&mut error, stand) && !self.told.contains(&error) {
                 self.told.push(error);
             }
             if !take_out(&mut self.effective.config, &at, &taken) {
@@ -78,17 +77,13 @@ impl Bench {
     }
 
     /// Brings an error's pointer to where the author has the part; false for what is ours.
-    fn place(&self, error: &mut CompileError, stand: Option<(&str, bool)>) -> bool {
-        let (Some((place, bare)), Some(rest)) = (stand, error.pointer.strip_prefix(STAND)) else { return true };
+    fn place(error: &mut CompileError, stand: Option<&str>) -> bool {
+        let (Some(place), Some(rest)) = (stand, error.pointer.strip_prefix(STAND)) else { return true };
         if place.is_empty() {
             return false;
         }
-        // A method stands as the config of a bare step.
-        let rest = if place.starts_with("/config/resources/") && bare {
-            rest.strip_prefix("/config").unwrap_or_default()
-        } else {
-            rest
-        };
+        // What is wrong with the reference is wrong with the method as a whole.
+        let rest = if place.starts_with("/config/resources/") { "" } else { rest };
         error.pointer = format!("{place}{rest}");
         true
     }

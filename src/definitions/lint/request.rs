@@ -105,10 +105,13 @@ fn request(members: &Map<String, Value>, pointer: &str, found: &mut Vec<Finding>
                 .fix("write the answer as JSON"),
         );
     }
-    for key in ["ignore_credentials_on_redirect", "truto_static_gate_id"] {
-        if members.get(key).is_some_and(|value| !value.is_null() && *value != Value::Bool(false)) {
-            found.push(Finding::info(KEPT, join(pointer, key), format!("`{key}` is kept and has no effect here")));
-        }
+    let key = "ignore_credentials_on_redirect";
+    if members.get(key) == Some(&Value::Bool(true)) {
+        found.push(Finding::info(
+            KEPT,
+            join(pointer, key),
+            format!("`{key}` has no effect: redirects are never followed"),
+        ));
     }
 }
 

@@ -162,9 +162,9 @@ fn unknown(object: &'static Object, members: &Map<String, Value>, key: &str, poi
             Finding::warning("unknown_member", pointer, format!("`{key}` is not known here and has no effect"))
         }
     };
-    let free: BTreeSet<&str> = object.names().filter(|name| !members.contains_key(*name)).collect();
+    let free: BTreeSet<&str> = object.names().into_iter().filter(|name| !members.contains_key(*name)).collect();
     Some(match nearest(key, free.into_iter()) {
         Some(meant) => finding.fix(format!("did you mean `{meant}`?")),
-        None => finding.fix(format!("known are: {}", object.names().collect::<Vec<_>>().join(", "))),
+        None => finding.fix(format!("known are: {}", object.names().join(", "))),
     })
 }

@@ -1,5 +1,5 @@
-//! Every member that a definition may have, with what it means: the one table behind the editors' schema and the linter,
-//! held against the members that compiling knows by a test.
+//! Every member that a definition may have, with what it means: the one table behind the editors' schema, the linter, and
+//! what compiling lets pass in a step and a request.
 //!
 //! The tour: `config` is an integration's document, `steps` its actions, `request` a request and a resource's method,
 //! `install` the other document, [`schema`] turns the table into JSON Schema.
@@ -12,7 +12,6 @@ mod steps;
 
 pub(super) use config::INTEGRATION;
 pub(super) use install::{INSTALL, INSTALLS};
-#[cfg(test)]
 pub(super) use request::REQUEST;
 pub use schema::{installs_schema, integration_schema};
 pub(super) use steps::STEP;
@@ -112,8 +111,8 @@ impl Object {
     }
 
     /// The names of its members.
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.members.iter().map(|member| member.name)
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.members.iter().map(|member| member.name).collect()
     }
 }
 

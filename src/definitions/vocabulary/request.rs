@@ -33,14 +33,14 @@ macro_rules! request_members {
         "error_expression": Shape::Expression, "JSONata over `status`, `headers`, `data` and `response` of every answer. Nothing, null or false: the status code decides. An object `{status, message, result}`: an error from status 400 on, a success below. Replaces the integration's.";
         "rate_limit": Shape::Object(&RATE_LIMIT), "Instead of the integration's.";
         "scopes": Shape::List(&Shape::Plain), "The OAuth scopes that the request needs: named where the provider answers 403.";
-        "required_headers": Shape::Any, "Headers without which the request is not sent.";
+        "required_headers": Shape::Any, "Headers without which the request is not sent: a list of names.";
         "description": Shape::Plain, "For people.";
         "api_documentation_url": Shape::Plain, "For people.";
         "examples": Shape::Object(&EXAMPLES), "For people.";
         "query_schema": Shape::Any, "For people and tools; not checked.";
         "body_schema": Shape::Any, "For people and tools; not checked.";
         "response_schema": Shape::Any, "For people and tools; not checked.";
-        "truto_static_gate_id": Shape::Plain, "Kept; there are no egress gates here.";
+        "truto_static_gate_id": Shape::Plain, "Not supported: a request that sets it is refused.";
         $($name: $shape, $about;)*
     } };
 }

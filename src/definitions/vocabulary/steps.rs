@@ -83,7 +83,6 @@ pub(crate) const STEP: Object = Object {
         "query": Shape::Map(&Shape::Template), "`proxy`: the query.";
         "headers": Shape::Map(&Shape::Text), "`proxy`: the headers.";
         "body": Shape::Template, "`proxy`: the body.";
-        "paginate": Shape::Flag, "Fetches all pages instead of one.";
     },
     required: &["type"],
     others: Others::Refused,
