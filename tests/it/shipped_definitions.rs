@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
-use tidewaiter::definitions::lint::{Document, KEPT, lint};
+use tidewaiter::definitions::lint::{Document, KEPT, Severity, lint};
 use tidewaiter::definitions::{files, installs_schema, integration_schema};
 
 fn root() -> &'static Path {
@@ -39,6 +39,24 @@ fn what_is_shipped_is_clean() {
             "info unknown_name /config/actions/validation/steps/0/config/body/tenant",
         ]
     );
+}
+
+#[test]
+fn the_guides_examples_have_no_errors() {
+    let guide = fs::read_to_string(root().join("docs/definitions.md")).unwrap();
+    let mut count = 0;
+    for block in guide.split("```json example\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let example: Value = serde_json::from_str(block).unwrap();
+        let document =
+            json!({ "id": "5d2f0c1e-6a3b-4c8d-9e1f-7b6a5c4d3e2f", "name": "example", "config": example["config"] });
+        let found = lint(&[Document::of("example.json".into(), document.to_string())], &[]);
+        let errors: Vec<_> = found.iter().filter(|it| it.finding.severity == Severity::Error).collect();
+        assert!(errors.is_empty(), "{block}: {errors:#?}");
+        let schema = Schema::of(integration_schema());
+        assert_eq!(schema.faults(&document), None, "{block}");
+        count += 1;
+    }
+    assert!(count >= 10, "{count} examples");
 }
 
 struct Schema(Schemas, SchemaIndex);

@@ -43,7 +43,8 @@ impl Document {
     }
 
     /// The same with the file's text.
-    pub(super) fn of(file: PathBuf, text: String) -> Self {
+    #[must_use]
+    pub fn of(file: PathBuf, text: String) -> Self {
         let value = if extension(&file) == "json" {
             serde_json::from_str(&text).map_err(|error| Finding::error("syntax", "", format!("is not JSON: {error}")))
         } else {
