@@ -9,6 +9,7 @@ use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
 use super::step;
@@ -109,7 +110,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
     let mut known = STEP.names();
     known.retain(|name| !request::not_for(node).contains(name));
     node.only(&known)?;
-    let kind = kind(node, integration)?;
+    let mut kind = kind(node, integration)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),
         _ => true,
@@ -117,6 +118,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
     let flag = |key: &str| node.get(key).map(|flag| flag.flag()).transpose().map(Option::unwrap_or_default);
     let expression = |key: &str| node.get(key).map(|source| source.expression()).transpose();
     let on_unknown = on_unknown(node, reads)?;
+    let paginate = pagination::choose(node.get("paginate").as_ref(), &mut kind, on_unknown)?;
     Ok(Step {
         name: node.get("name").map(|name| step_name(&name)).transpose()?,
         run_if: expression("run_if")?,
@@ -128,6 +130,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
         probe: step::probe(node, integration, &kind, on_unknown)?,
         idempotency_header: idempotency_header(node)?,
         allow_in_sandbox: flag("allow_in_sandbox")?,
+        paginate,
         kind,
     })
 }

@@ -20,6 +20,7 @@ pub mod lint;
 mod load;
 mod model;
 mod node;
+mod pagination;
 mod plan;
 mod request;
 mod step;
@@ -35,6 +36,10 @@ pub use effective::Effective;
 pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
+pub use pagination::{
+    Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
+    MAX_PAGES, Pagination,
+};
 pub use plan::{
     Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
     QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,

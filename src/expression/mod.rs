@@ -28,7 +28,7 @@ mod text;
 pub(crate) mod xml;
 
 pub use error::{ExprError, ExprKind};
-pub use jsonata::{Expression, Outline, Variable, constant_value, function_names, is_function, unsupported};
+pub use jsonata::{Expression, Outline, Profile, Variable, constant_value, function_names, is_function, unsupported};
 pub use outline::{Piece, first_template, pieces};
 pub use scope::{RESERVED, Scope};
 pub use shared::Shared;

@@ -7,6 +7,7 @@
 //! Every write of a run's worker names the run's fence, and every transition the account's sequence, so a worker that
 //! lost its claim changes nothing.
 
+mod definitions;
 mod group;
 mod handed;
 mod migrate;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
+pub use definitions::*;
 pub use model::*;
 pub use operators::*;
 pub use views::*;

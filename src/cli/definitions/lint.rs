@@ -75,8 +75,10 @@ impl Lint {
         for what in &self.what {
             let path = Path::new(what);
             if path.is_dir() {
-                let read = directories(path).iter().map(|it| read_all(it)).collect::<Result<Vec<_>, _>>()?;
-                let read: Vec<_> = read.into_iter().flatten().collect();
+                let mut read = Vec::new();
+                for directory in directories(path) {
+                    read.extend(read_all(&directory)?);
+                }
                 if read.is_empty() {
                     return Err(CliError::bad_input(format!("there are no definitions in {what}")));
                 }

@@ -25,7 +25,10 @@ pub(super) fn expression(source: &str, pointer: &str, place: Option<&Place>, fou
         let message = format!("the expression does not parse{at}: {} ({})", error.message, error.code);
         found.push(Finding::error(SYNTAX, pointer, message));
     }
-    if let (true, Err(error)) = (outline.errors.is_empty(), Expression::compile(source)) {
+    // A function that is refused is named below, with all others.
+    if let (true, Err(error)) = (outline.errors.is_empty(), Expression::compile(source))
+        && error.code != "unsupported_function"
+    {
         found.push(Finding::error(
             SYNTAX,
             pointer,
@@ -34,7 +37,9 @@ pub(super) fn expression(source: &str, pointer: &str, place: Option<&Place>, fou
     }
     variables(&outline, pointer, found);
     if let Some(place) = place {
-        outline.fields.iter().for_each(|path| place.refer(path, pointer, found));
+        for path in &outline.fields {
+            place.refer(path, pointer, found);
+        }
     }
 }
 
@@ -107,7 +112,9 @@ pub(super) fn text(text: &str, pointer: &str, must_be_complete: bool, place: Opt
             Piece::Expression(source) => expression(source, pointer, place, found),
             Piece::Placeholder { paths, .. } => {
                 if let Some(place) = place {
-                    paths.iter().for_each(|path| place.refer(path, pointer, found));
+                    for path in paths {
+                        place.refer(path, pointer, found);
+                    }
                 }
             }
         }

@@ -30,14 +30,13 @@ fn rate_limit(members: &Map<String, Value>, pointer: &str, found: &mut Vec<Findi
     for (key, default, example) in RATE_LIMITS {
         let pointer = join(pointer, key);
         match members.get(key) {
-            None | Some(Value::Null) => {}
             Some(Value::String(source)) if is_bare_header(source) => {
                 let message = format!(
                     "`{source}` is a header's bare name, which as JSONata subtracts fields and has no value: {default} counts"
                 );
                 found.push(Finding::error("bare_header", pointer, message).fix(header_fix(key, source)));
             }
-            Some(Value::String(_)) => {}
+            None | Some(Value::Null | Value::String(_)) => {}
             Some(_) => {
                 let message = format!("must be JSONata in a string; as it is, it is left out, and {default} counts");
                 found.push(

@@ -56,7 +56,7 @@ const REQUEST: &str = "/config/actions/post_install/steps/0/config";
 #[expect(clippy::too_many_lines, reason = "a table with a row a check")]
 fn table() -> Vec<(&'static str, Severity, &'static str, Value, Value)> {
     use Severity::{Error, Info, Warning};
-    let validation = |steps: Value| json!({ "actions": { "validation": { "steps": steps } } });
+    let validation = |steps: &Value| json!({ "actions": { "validation": { "steps": steps } } });
     vec![
         (
             "unknown_member",
@@ -145,8 +145,8 @@ fn table() -> Vec<(&'static str, Severity, &'static str, Value, Value)> {
             "compile",
             Error,
             "/config/actions/validation/steps/0/type",
-            validation(json!([{ "type": "form" }])),
-            validation(json!([{ "type": "request", "config": { "path": "/" } }])),
+            validation(&json!([{ "type": "form" }])),
+            validation(&json!([{ "type": "request", "config": { "path": "/" } }])),
         ),
         (
             "constant",
@@ -388,11 +388,11 @@ fn findings_come_in_the_order_of_the_document_each_with_its_line() {
 
 #[test]
 fn the_models_own_example_has_findings_only_where_it_is_inconsistent() {
+    use Severity::{Error, Info, Warning};
     let document: Value = serde_json::from_str(include_str!("../tests/model-integration.json")).unwrap();
     let found = lint(&[file("model.json", &document)], &[]);
     let told: Vec<(Severity, &str, &str)> =
         found.iter().map(|it| (it.finding.severity, it.finding.check, it.finding.pointer.as_str())).collect();
-    use Severity::{Error, Info, Warning};
     let expected = [
         (Info, "unknown_name", "/config/query/search"),
         (Info, "unknown_name", "/config/query/filter"),

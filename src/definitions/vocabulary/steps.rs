@@ -77,6 +77,7 @@ pub(crate) const STEP: Object = Object {
         "probe": Shape::Object(&PROBE), "For `on_unknown: probe`: how to find out whether the request was carried out.";
         "idempotency_key": Shape::Either(&[Shape::Flag, Shape::Plain]), "`true`, or a header's name: the provider honours the key, and the same bytes are sent again.";
         "allow_in_sandbox": Shape::Flag, "A sandbox account performs the step although it writes.";
+        "paginate": Shape::Flag, "Fetches all pages instead of one.";
         "resource": Shape::Plain, "`proxy`: the resource whose method is called.";
         "method": Shape::Plain, "`proxy`: the name of the resource's method.";
         "id": Shape::Template, "`proxy`: what the templates of the method see as `id`.";

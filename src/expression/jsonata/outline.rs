@@ -7,8 +7,10 @@ use jlens_core::reads::Read;
 use jlens_core::{Node, NodeKind, Severity};
 use serde_json::Value;
 
-use super::{Expression, RESERVED};
+use super::Expression;
+use super::functions::{self, seeded};
 use crate::expression::error::{ExprError, ExprKind};
+use crate::expression::scope::RESERVED;
 
 /// How deep a read path is told: `steps`, the step's name, `result`.
 const DEPTH: usize = 3;
@@ -84,12 +86,17 @@ pub fn is_function(name: &str) -> bool {
 /// Why `$name` is refused although the model system has it, or the language does.
 #[must_use]
 pub fn unsupported(name: &str) -> Option<&'static str> {
-    (name == "eval").then_some("its source would not be seen by any check: write the expression out")
+    const EVAL: &str = "its source would not be seen by any check: write the expression out";
+    if name == "eval" { Some(EVAL) } else { functions::reason(name) }
 }
 
 /// The functions that an expression may call.
 pub fn function_names() -> impl Iterator<Item = &'static str> {
-    jlens_core::function_catalog().into_iter().map(|function| function.name).chain(["uuid"])
+    jlens_core::function_catalog()
+        .into_iter()
+        .map(|function| function.name)
+        .chain(functions::names())
+        .chain([seeded::UUID])
 }
 
 fn variables(root: &Node) -> Vec<Variable> {
@@ -235,10 +242,10 @@ mod tests {
 
     #[test]
     fn the_languages_functions_and_ours_are_known() {
-        for known in ["sum", "base64encode", "uuid", "now"] {
+        for known in ["sum", "base64encode", "uuid", "now", "jsonParse", "xmlToJs", "keyBy"] {
             assert!(is_function(known), "{known}");
         }
         assert!(!is_function("frobnicate"));
-        assert!(unsupported("eval").is_some());
+        assert!(unsupported("eval").is_some() && unsupported("parseDocument").is_some());
     }
 }
