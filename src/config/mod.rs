@@ -26,6 +26,7 @@ pub use broker::{Broker, BrokerUrl, QueueTemplate};
 pub use error::ConfigError;
 pub use host::HostName;
 pub use layer::{DEFAULT, Origin};
+pub(crate) use nearest::nearest;
 pub use reference::markdown;
 pub use settings::{
     Circuit, ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker,

@@ -12,8 +12,10 @@
 
 mod compile;
 pub mod credential;
+mod diff;
 mod effective;
 mod error;
+pub mod lint;
 mod load;
 mod model;
 mod node;
@@ -23,14 +25,16 @@ mod rate_limit;
 mod request;
 mod step;
 mod target;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;
 
 pub use credential::CredentialPlan;
+pub use diff::{Difference, Kind, differences};
 pub use effective::Effective;
 pub use error::{CompileError, LoadError};
-pub use load::{DefinitionSet, load};
+pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
 pub use pagination::{
     Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
@@ -43,6 +47,7 @@ pub use plan::{
 pub use rate_limit::{LimitScope, RateLimit};
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;
+pub use vocabulary::{installs_schema, integration_schema};
 
 // The two types that the store moves too are named here once, so that the rest of the module does not know the store.
 pub use crate::store::{DefinitionHash, IntegrationRef};

@@ -88,7 +88,7 @@ impl From<StoreError> for FlushError {
     /// Only data that the database refuses is the writer's fault; everything else is waited out.
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Refused(why) => Self::Data(why),
+            StoreError::Refused(why) | StoreError::Moved(why) => Self::Data(why),
             StoreError::Unavailable(why) | StoreError::Schema(why) => Self::Lost(why),
             StoreError::Closed => Self::Lost(error.to_string()),
         }

@@ -7,6 +7,7 @@
 //! Every write of a run's worker names the run's fence, and every transition the account's sequence, so a worker that
 //! lost its claim changes nothing.
 
+mod definitions;
 mod gates;
 mod group;
 mod handed;
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
+pub use definitions::*;
 pub use gates::{ClosedGate, GateReason};
 pub use model::*;
 pub use operators::*;
@@ -41,6 +43,9 @@ pub enum StoreError {
     /// The database refuses the data. Repeating it does not help.
     #[error("the database refuses the data: {0}")]
     Refused(String),
+    /// What the write was decided on has changed meanwhile. Look again and decide again.
+    #[error("{0}")]
+    Moved(String),
     /// The database's schema is not this version's.
     #[error("{0}")]
     Schema(String),
@@ -131,7 +136,17 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn settle_quarantined(&self, id: Uuid, how: &Settlement, actor: &str) -> Result<bool, StoreError>;
 
     /// Applies definitions in one transaction; what is stored already is left as it is. Answers how many rows changed.
+    /// [`StoreError::Moved`] when one of [`StoredDefinitions::over`] is no longer at its version: nothing is changed.
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError>;
+
+    /// Every integration, by name; nothing that is sealed.
+    async fn integrations(&self) -> Result<Vec<IntegrationEntry>, StoreError>;
+
+    /// The versions of an integration, the latest first.
+    async fn integration_versions(&self, id: Uuid) -> Result<Vec<VersionEntry>, StoreError>;
+
+    /// One version of an integration.
+    async fn integration_version(&self, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError>;
 
     /// Every install with its integration's face, by id; nothing that is sealed.
     async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError>;

@@ -13,6 +13,7 @@ mod broker_outage;
 mod broker_server;
 mod caps;
 mod configuration;
+mod definitions;
 mod demo;
 mod eval;
 mod events;

@@ -30,9 +30,9 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
-    QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
-    Standing, Store, StoreError, StoredDefinitions, StoredEvent,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patience,
+    QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView,
+    Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, VersionEntry,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::lifecycle::{Region, Status};
@@ -209,6 +209,18 @@ impl Store for Postgres {
 
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError> {
         within(definitions::save(&self.rest, &definitions)).await
+    }
+
+    async fn integrations(&self) -> Result<Vec<IntegrationEntry>, StoreError> {
+        within(definitions::integrations(&self.reads)).await
+    }
+
+    async fn integration_versions(&self, id: Uuid) -> Result<Vec<VersionEntry>, StoreError> {
+        within(definitions::versions(&self.reads, id)).await
+    }
+
+    async fn integration_version(&self, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError> {
+        within(definitions::version(&self.reads, id, version)).await
     }
 
     async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError> {

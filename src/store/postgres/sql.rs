@@ -238,6 +238,15 @@ pub(super) const SAVE_INSTALL: &str = "INSERT INTO environment_integrations AS i
     WHERE i.hash <> excluded.hash OR i.effective <> excluded.effective OR i.is_enabled <> excluded.is_enabled \
     OR i.environment_id <> excluded.environment_id OR i.integration_id <> excluded.integration_id";
 
+pub(super) const INTEGRATION_AT: &str = "SELECT version FROM integrations WHERE id = $1";
+
+pub(super) const INTEGRATIONS: &str = "SELECT id, name, label, version, hash FROM integrations ORDER BY name";
+
+pub(super) const VERSIONS: &str = "SELECT version, hash, inserted_at FROM integration_versions \
+    WHERE integration_id = $1 ORDER BY version DESC";
+
+pub(super) const VERSION: &str = "SELECT sealed FROM integration_versions WHERE integration_id = $1 AND version = $2";
+
 pub(super) const INSTALLS: &str = concat!(installs!(), " ORDER BY e.id");
 
 pub(super) const INSTALL: &str = concat!(installs!(), " WHERE e.id = $1");

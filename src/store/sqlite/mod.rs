@@ -30,9 +30,9 @@ use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
-    QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
-    Standing, Store, StoreError, StoredDefinitions, StoredEvent,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patience,
+    QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView,
+    Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, VersionEntry,
 };
 use crate::lifecycle::{Region, Status};
 use crate::reconnect::Reconnect;
@@ -341,6 +341,18 @@ impl Store for Sqlite {
 
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError> {
         definitions::save(&self.writer, &definitions).await
+    }
+
+    async fn integrations(&self) -> Result<Vec<IntegrationEntry>, StoreError> {
+        definitions::integrations(&self.reads).await
+    }
+
+    async fn integration_versions(&self, id: Uuid) -> Result<Vec<VersionEntry>, StoreError> {
+        definitions::versions(&self.reads, id).await
+    }
+
+    async fn integration_version(&self, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError> {
+        definitions::version(&self.reads, id, version).await
     }
 
     async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError> {

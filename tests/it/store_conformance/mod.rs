@@ -129,6 +129,8 @@ on_both! {
     definitions {
         applying_twice_changes_nothing_the_second_time
         a_changed_integration_gets_a_new_version
+        every_version_of_an_integration_stays_readable
+        definitions_are_applied_only_over_the_versions_that_they_were_compared_with
         an_install_comes_with_its_integrations_face
         a_setting_keeps_its_first_value
         of_two_processes_with_a_setting_both_get_the_same_value
