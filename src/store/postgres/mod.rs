@@ -30,7 +30,7 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, NewReplay, Patience, QuarantineEntry,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
     QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
     Standing, Store, StoreError, StoredDefinitions, StoredEvent,
 };
@@ -249,6 +249,10 @@ impl Store for Postgres {
 
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
         within(reads::runs(&self.reads, account, limit)).await
+    }
+
+    async fn left_by(&self, run: Uuid) -> Result<Option<Left>, StoreError> {
+        within(reads::left_by(&self.reads, run)).await
     }
 
     async fn account_events(

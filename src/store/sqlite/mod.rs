@@ -30,7 +30,7 @@ use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, NewReplay, Patience, QuarantineEntry,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
     QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
     Standing, Store, StoreError, StoredDefinitions, StoredEvent,
 };
@@ -381,6 +381,10 @@ impl Store for Sqlite {
 
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
         reads::runs(&self.reads, account, limit).await
+    }
+
+    async fn left_by(&self, run: Uuid) -> Result<Option<Left>, StoreError> {
+        reads::left_by(&self.reads, run).await
     }
 
     async fn account_events(
