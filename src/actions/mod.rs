@@ -19,6 +19,7 @@ mod exchange;
 mod local;
 mod model;
 mod multipart;
+mod paging;
 mod parse;
 mod place;
 mod probe;

@@ -8,6 +8,7 @@ mod custom;
 mod failures;
 mod gates;
 mod loops;
+mod paging;
 mod probes;
 mod properties;
 mod references;
