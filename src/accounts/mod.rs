@@ -7,6 +7,7 @@
 mod advance;
 mod answer;
 mod catalog;
+pub mod changes;
 mod fair;
 mod import;
 mod lane;

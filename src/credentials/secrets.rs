@@ -5,11 +5,14 @@
 //! of a secret, because a definition or a producer copied it there, is a secret place as well: it works as before, and
 //! nobody is shown it. So is a key whose name, or the name of anything in it, is that of a secret in another spelling.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use super::Redactor;
-use crate::definitions::CredentialPlan;
+use super::{Redactor, grant};
 use crate::definitions::credential::FieldKind;
+use crate::definitions::{CredentialPlan, Plan};
+use crate::lifecycle::AuthenticationMethod;
 
 /// Keys of a context whose values are secret in every integration: both lists of the model system, and
 /// `refresh_token`, which belongs into `oauth.token` and does not become less secret elsewhere.
@@ -126,6 +129,16 @@ pub fn values(secret: &Map<String, Value>) -> Vec<String> {
     let mut out = Vec::new();
     secret.iter().for_each(|(key, value)| collect(value, key == "oauth", &mut out));
     out
+}
+
+/// The definition's own secrets: its secret environment variables and the OAuth client's.
+#[must_use]
+pub fn of_definition(plan: &Plan, method: AuthenticationMethod, context: &Arc<Map<String, Value>>) -> Vec<String> {
+    let mut found = values(&plan.secret_environment_variables);
+    if let Some(refresh) = plan.credential(method).and_then(|plan| plan.refresh.as_ref()) {
+        found.extend(refresh.secrets(&grant::scope_of(plan, context, 0, 0)));
+    }
+    found
 }
 
 fn collect(value: &Value, in_oauth: bool, out: &mut Vec<String>) {

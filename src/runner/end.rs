@@ -16,46 +16,58 @@ use crate::lifecycle::{Ending, Failure, Phase, Reason};
 const MESSAGE_BYTES: usize = 500;
 
 impl Driver<'_> {
-    /// A provider's words as people may see them.
-    fn excerpt(&self, text: &str) -> String {
-        self.redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES)
-    }
-
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
-        let reason = too_late(self.runner).into_reason(Some(phase), None);
-        self.finish(stepper, Ending::DeadlineExceeded(phase), Some(reason)).await
+        let failure = too_late(&self.runner.budgets);
+        self.finish(stepper, (Ending::DeadlineExceeded(phase), Some(failure.into_reason(Some(phase), None)))).await
     }
 
     pub(super) async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
-        let told = |phase: Phase, step, failure: Failure| Some(failure.into_reason(Some(phase), step));
-        let (ending, reason) = match outcome {
-            Outcome::Succeeded => (Ending::Succeeded, None),
-            Outcome::Failed { phase, step, failure } => (Ending::PhaseFailed(phase), told(phase, step, failure)),
-            Outcome::CredentialRefused { phase, step, failure } => {
-                (Ending::CredentialRefused, told(phase, step, failure))
-            }
-        };
-        self.finish(stepper, ending, reason).await
+        self.finish(stepper, ending_of(outcome)).await
     }
 
-    async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
-        let writes = written(&self.context_before, stepper.context(), &self.paths, &mut self.redactor);
-        let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
-        if let Some(reason) = &reason {
+    async fn finish(&mut self, stepper: &Stepper, ending: (Ending, Option<Reason>)) -> Stop {
+        let ended = ended(stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
+        if let Some(reason) = &ended.reason {
             tracing::info!(
                 account.id = %self.held.account.id, run.id = %self.held.run.id, reason.code = %reason.code,
                 phase = reason.phase.map(Phase::as_str), step = reason.step, "the run failed: {}", reason.message
             );
         }
         stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
-        let trace = stepper.trace().told(&self.redactor, |error| self.excerpt(error));
-        let ended = Ended { ending, reason, writes, trace };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),
         }
     }
+}
+
+/// What an outcome means for the account.
+#[must_use]
+pub fn ending_of(outcome: Outcome) -> (Ending, Option<Reason>) {
+    let told = |phase: Phase, step, failure: Failure| Some(failure.into_reason(Some(phase), step));
+    match outcome {
+        Outcome::Succeeded => (Ending::Succeeded, None),
+        Outcome::Failed { phase, step, failure } => (Ending::PhaseFailed(phase), told(phase, step, failure)),
+        Outcome::CredentialRefused { phase, step, failure } => (Ending::CredentialRefused, told(phase, step, failure)),
+    }
+}
+
+/// How a run ended, as people may see it; `redactor` learns what the run wrote.
+#[must_use]
+pub fn ended(
+    stepper: &Stepper,
+    (ending, reason): (Ending, Option<Reason>),
+    before: &Arc<Map<String, Value>>,
+    paths: &SecretPaths,
+    redactor: &mut Redactor,
+) -> Ended {
+    let writes = written(before, stepper.context(), paths, redactor);
+    // A provider's words as people may see them.
+    let excerpt = |text: &str| redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES);
+    let reason = reason.map(|reason| Reason { message: excerpt(&reason.message), ..reason });
+    let trace = stepper.trace().told(redactor, excerpt);
+    Ended { ending, reason, writes, trace }
 }
 
 /// What the run wrote: the keys at the root that differ. It may be secret by its place, and a key that was left alone is

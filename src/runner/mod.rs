@@ -20,6 +20,8 @@ use crate::lifecycle::RetryPolicy;
 use crate::tasks::Tasks;
 use crate::upstream::Upstream;
 
+pub use begin::{start_of, too_late};
+pub use end::{ended, ending_of};
 pub use heartbeat::{BEAT, DEAD_AFTER};
 
 /// How long and how often; durations, not instants.
