@@ -417,7 +417,9 @@ impl Stepper {
         self.start.limits.phase.saturating_sub(Duration::from_millis(self.progress.active_ms))
     }
 
-    pub(super) fn label(&self) -> Option<String> {
+    /// What the step that is next or under way is called: its name, or its index.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
         let action = self.start.plan.action(self.progress.phase);
         let step = action.steps.get(self.progress.index)?;
         Some(step.name.clone().unwrap_or_else(|| self.progress.index.to_string()))

@@ -123,6 +123,12 @@ pub fn merge(mut clear: Map<String, Value>, secret: Map<String, Value>) -> Map<S
 const ABOUT_TOKENS: [&str; 7] =
     ["token_type", "scope", "expires_in", "expires_at", "expires", "issued_at", "refresh_token_expires_in"];
 
+/// Whether a member of this name says something about a token, and is none.
+#[must_use]
+pub fn is_about_token(name: &str) -> bool {
+    ABOUT_TOKENS.contains(&name)
+}
+
 /// Every text and number in a secret part that is worth hiding: not a token's type, scope and times.
 #[must_use]
 pub fn values(secret: &Map<String, Value>) -> Vec<String> {
@@ -147,7 +153,7 @@ fn collect(value: &Value, in_oauth: bool, out: &mut Vec<String>) {
         Value::Number(number) => out.push(number.to_string()),
         Value::Array(items) => items.iter().for_each(|item| collect(item, in_oauth, out)),
         Value::Object(members) => {
-            let hidden = members.iter().filter(|(name, _)| !in_oauth || !ABOUT_TOKENS.contains(&name.as_str()));
+            let hidden = members.iter().filter(|(name, _)| !in_oauth || !is_about_token(name));
             hidden.for_each(|(_, member)| collect(member, in_oauth, out));
         }
         Value::Null | Value::Bool(_) => {}

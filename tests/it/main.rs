@@ -15,6 +15,7 @@ mod api;
 mod broker;
 mod debug;
 mod exchange;
+mod guide;
 mod operate;
 mod reducers;
 mod relay;
