@@ -32,3 +32,4 @@ mod shutdown;
 mod start;
 mod support;
 mod topology;
+mod trial;

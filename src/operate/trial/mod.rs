@@ -27,7 +27,7 @@ use crate::lifecycle::Rejection;
 pub use case::{BEGINS_MS, Case};
 use perform::{Ask, Begun, Now, Told, Trial};
 use playback::Playback;
-pub use record::{Recorded, record, writes};
+pub use record::{Recorded, record};
 pub use recording::{Answer, Exchange, Expected, NoAnswer, Recording};
 pub use scrub::is_stand_in;
 pub use verdict::{Changed, Exchanged, Refused, Unanswered, Unused, Verdict, Waited};

@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use super::{Case, JITTER, TrialError, replay};
 use crate::clock::{Clock, rfc3339};
 use crate::credentials::{grant, secrets};
-use crate::definitions::{CompileError, Effective, Plan, StepKind};
+use crate::definitions::{Plan, StepKind};
 use crate::lifecycle::Phase;
 use crate::upstream::{Request, Upstream};
 
@@ -31,6 +31,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Whether the account's token was refreshed.
+    #[must_use]
+    pub fn refreshed(&self) -> bool {
+        self.live.exchanges.iter().any(|exchange| exchange.phase.is_none())
+    }
+
     /// Whether the recording tells the same as the run.
     #[must_use]
     pub fn is_true(&self) -> bool {
@@ -42,24 +48,36 @@ impl Recorded {
     }
 }
 
-/// The steps of a definition's phases that write: what they are called.
-///
-/// # Errors
-/// When the definition does not compile.
-pub fn writes(effective: &Effective) -> Result<Vec<String>, CompileError> {
-    let plan = Plan::compile(effective)?;
-    let mut found = Vec::new();
-    for phase in Phase::ALL {
-        for (index, step) in plan.action(*phase).steps.iter().enumerate() {
-            if let StepKind::Request(request) = &step.kind
-                && !request.method.reads()
-            {
-                let name = step.name.clone().unwrap_or_else(|| index.to_string());
-                found.push(format!("{} of step `{name}` in {phase}", request.method.as_str()));
+impl Case {
+    /// What a run would do at the provider beside reading: its steps that write, and the refresh of a token, which most
+    /// providers let be used once.
+    ///
+    /// # Errors
+    /// When the definition does not compile.
+    pub fn effects(&self) -> Result<Vec<String>, TrialError> {
+        let plan = Plan::compile(&self.effective)?;
+        let body = self.import.as_ref().map(|import| import.get("body").unwrap_or(import));
+        let sandbox = body.is_some_and(|body| body.get("is_sandbox") == Some(&Value::Bool(true)));
+        let mut found = Vec::new();
+        for phase in Phase::ALL {
+            for (index, step) in plan.action(*phase).steps.iter().enumerate() {
+                if let StepKind::Request(request) = &step.kind
+                    && !request.method.reads()
+                    && (!sandbox || step.allow_in_sandbox)
+                {
+                    let name = step.name.clone().unwrap_or_else(|| index.to_string());
+                    found.push(format!("{} of step `{name}` in {phase}", request.method.as_str()));
+                }
             }
         }
+        let context = body.and_then(|body| body.get("context")?.as_object());
+        if context.is_some_and(|context| plan.credentials.iter().any(|(_, plan)| grant::is_refreshable(plan, context)))
+        {
+            found
+                .push("it refreshes the account's token if that has expired, and does not keep the new one".to_owned());
+        }
+        Ok(found)
     }
-    Ok(found)
 }
 
 /// Performs the run of `case` against the provider, and keeps what it answered. Side effects are real, pauses are made.
