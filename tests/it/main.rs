@@ -25,3 +25,4 @@ mod shared;
 mod sqlite_start;
 mod store_conformance;
 mod test_servers;
+mod trial;
