@@ -6,7 +6,7 @@
 //! pointer and what to mend; [`CompileError`] is the one error of it.
 //!
 //! Lacks: members that this version does not execute (`resources`, `webhook`, `pagination`, `rate_limit`,
-//! `tool_tags`, actions beside the two phases) are kept in the document and have no effect.
+//! `tool_tags`) are kept in the document and have no effect.
 
 mod compile;
 pub mod credential;
@@ -17,6 +17,7 @@ mod model;
 mod node;
 mod plan;
 mod request;
+mod step;
 mod target;
 
 #[cfg(test)]
@@ -28,8 +29,8 @@ pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
 pub use plan::{
-    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, QueryArrayFormat, RequestPlan,
-    ResponsePath, Step, StepKind, Target,
+    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, Probe, QueryArrayFormat,
+    RequestPlan, ResponsePath, Step, StepKind, Target,
 };
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;

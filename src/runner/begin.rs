@@ -83,6 +83,7 @@ pub fn start_of(
         },
         context,
         from: run.from_phase,
+        action: None,
         progress,
         // The same for every worker that takes the run up, so that a request rendered again has the same bytes.
         seed: run.id.as_u64_pair().1,

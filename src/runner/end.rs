@@ -18,12 +18,13 @@ const MESSAGE_BYTES: usize = 500;
 impl Driver<'_> {
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
-        let failure = too_late(&self.runner.budgets);
-        self.finish(stepper, (Ending::DeadlineExceeded(phase), Some(failure.into_reason(Some(phase), None)))).await
+        let failure = stepper.doubt().unwrap_or_else(|| too_late(&self.runner.budgets));
+        let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.held.run.from_phase));
+        self.finish(stepper, (ending, Some(failure.into_reason(phase, None)))).await
     }
 
     pub(super) async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
-        self.finish(stepper, ending_of(outcome)).await
+        self.finish(stepper, ending_of(outcome, self.held.run.from_phase)).await
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: (Ending, Option<Reason>)) -> Stop {
@@ -42,13 +43,16 @@ impl Driver<'_> {
     }
 }
 
-/// What an outcome means for the account.
+/// What an outcome means for the account. No custom action is started here, so there is a phase; should there be none, it
+/// is `asked`, the one that was asked for.
 #[must_use]
-pub fn ending_of(outcome: Outcome) -> (Ending, Option<Reason>) {
-    let told = |phase: Phase, step, failure: Failure| Some(failure.into_reason(Some(phase), step));
+pub fn ending_of(outcome: Outcome, asked: Phase) -> (Ending, Option<Reason>) {
+    let told = |phase, step, failure: Failure| Some(failure.into_reason(phase, step));
     match outcome {
         Outcome::Succeeded => (Ending::Succeeded, None),
-        Outcome::Failed { phase, step, failure } => (Ending::PhaseFailed(phase), told(phase, step, failure)),
+        Outcome::Failed { phase, step, failure } => {
+            (Ending::PhaseFailed(phase.unwrap_or(asked)), told(phase, step, failure))
+        }
         Outcome::CredentialRefused { phase, step, failure } => (Ending::CredentialRefused, told(phase, step, failure)),
     }
 }

@@ -24,6 +24,7 @@ fn integration() -> Integration {
                 } },
             },
             "actions": {
+                "users": { "steps": [{ "type": "request", "config": { "path": "/users" } }] },
                 "post_install": { "steps": [
                     { "type": "request", "name": "me", "config": { "path": "/me" } },
                     { "type": "update_context", "config": { "expression": "{ 'who': $previous.id, 'copy': context.api_key }" } },
@@ -89,11 +90,10 @@ fn ends(case: &Case, exchanges: &[Value], status: &str, outcome: &str) -> Verdic
 fn an_account_becomes_active_and_everything_on_the_way_is_told() {
     let verdict = ends(&case(with_key()), &[me(), good()], "active", "succeeded");
     assert!(verdict.is_good());
-    let asked: Vec<_> =
-        verdict.exchanges.iter().map(|it| (it.phase.map(|it| it.as_str()), it.step.as_deref())).collect();
-    assert_eq!(asked, [(Some("post_install"), Some("me")), (Some("validation"), Some("check"))]);
+    let asked: Vec<_> = verdict.exchanges.iter().map(|it| (it.phase, it.step.as_deref())).collect();
+    assert_eq!(asked, [("post_install", Some("me")), ("validation", Some("check"))]);
     let check = &verdict.exchanges[1];
-    assert_eq!(check.request["body"], json!({ "who": 7 }));
+    assert_eq!(check.request["body"], json!({ "who": "7" }));
     assert_eq!(check.request["headers"]["authorization"], "[redacted]");
     assert_eq!(check.response.as_ref().unwrap()["body"], json!({ "ok": true }));
     assert_eq!(
@@ -112,16 +112,16 @@ fn each_way_of_having_no_answer_ends_as_it_does_in_a_worker() {
         (NoAnswer::AddressRefused, "address_refused", 1, "address_refused"),
         (NoAnswer::Redirect, "redirect_refused", 1, "redirect_refused"),
         (NoAnswer::Dns, "dns", 5, "dns"),
-        (NoAnswer::Tls, "tls", 5, "tls"),
+        (NoAnswer::Tls, "tls", 1, "tls"),
         (NoAnswer::Connect, "upstream_unavailable", 5, "upstream_unavailable"),
         (NoAnswer::Timeout, "timeout", 5, "outcome_unknown"),
         (NoAnswer::Broken, "upstream_unavailable", 5, "outcome_unknown"),
-        (NoAnswer::BadResponse, "bad_response", 1, "bad_response"),
-        (NoAnswer::Unsendable, "definition_invalid", 1, "definition_invalid"),
+        (NoAnswer::BadResponse, "bad_response", 5, "bad_response"),
+        (NoAnswer::Unsendable, "expression_error", 1, "expression_error"),
     ] {
         let lost = json!({ "error": error });
         ends(&case(with_key()), &[exchange("GET", ME, lost.clone(), attempts)], "post_install_error", reads);
-        let once_or_more = if writes == "outcome_unknown" { 1 } else { attempts };
+        let once_or_more = if matches!(error, NoAnswer::Dns | NoAnswer::Connect) { attempts } else { 1 };
         let exchanges = [me(), exchange("POST", CHECK, lost, once_or_more)];
         ends(&case(with_key()), &exchanges, "validation_error", writes);
     }
@@ -137,7 +137,7 @@ fn each_answer_that_is_no_success_ends_as_it_does_in_a_worker() {
         (json!({ "status": 503 }), 5, "upstream_unavailable"),
         (
             json!({ "status": 200, "body": "<html>", "headers": { "content-type": "application/json" } }),
-            1,
+            5,
             "bad_response",
         ),
     ] {
@@ -171,8 +171,8 @@ fn a_token_is_refreshed_as_a_worker_does_it() {
     let (expired, current) = (case(with_token(1)), case(with_token(3600)));
 
     let verdict = ends(&expired, &[token(renewed(), 1), me(), good()], "active", "succeeded");
-    let asked: Vec<_> = verdict.exchanges.iter().map(|it| it.phase.map(|it| it.as_str())).collect();
-    assert_eq!(asked, [None, Some("post_install"), Some("validation")]);
+    let asked: Vec<_> = verdict.exchanges.iter().map(|it| it.phase).collect();
+    assert_eq!(asked, ["refresh", "post_install", "validation"]);
     assert_eq!(verdict.exchanges[0].request["body"]["form"]["refresh_token"], "[redacted]");
 
     ends(&current, &[unauthorized.clone(), token(renewed(), 1), me(), good()], "active", "succeeded");
@@ -229,6 +229,28 @@ fn a_sandbox_account_writes_nothing() {
     let verdict = tried(&case(import), &[me()]);
     assert!(verdict.exchanges.iter().all(|exchange| exchange.request["method"] == "GET"));
     assert!(verdict.unanswered.is_none());
+}
+
+#[test]
+fn a_custom_action_runs_on_an_active_account_and_tells_what_it_results_in() {
+    let users = "https://pier.example/users";
+    let mut given = case(with_key());
+    given.action = Some("users".to_owned());
+    let answer = json!({ "status": 200, "body": { "api_key": "canary-key", "names": ["a", "b"] } });
+    let verdict = tried(&given, &[exchange("GET", users, answer, 1)]);
+    assert_eq!(json!([verdict.status, verdict.outcome, verdict.events.len()]), json!(["active", "succeeded", 0]));
+    assert_eq!(verdict.result, Some(json!({ "api_key": "[redacted]", "names": ["a", "b"] })));
+    assert_eq!(verdict.exchanges[0].phase, "action");
+
+    let verdict = tried(&given, &[exchange("GET", users, json!({ "status": 404 }), 1)]);
+    assert_eq!(
+        json!([verdict.status, verdict.outcome, verdict.last_error]),
+        json!(["active", "upstream_rejected", null])
+    );
+    assert_eq!(verdict.reason.as_ref().map(|reason| reason.phase), Some(None));
+
+    given.action = Some("absent".to_owned());
+    assert_eq!(tried(&given, &[]).outcome, "definition_invalid");
 }
 
 #[test]

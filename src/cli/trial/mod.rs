@@ -31,13 +31,16 @@ struct Which {
     /// else none.
     #[arg(long, value_name = "ID", value_parser = super::choice::id)]
     install: Option<Uuid>,
+    /// A custom action, on an account that is active, instead of what follows an import.
+    #[arg(long, value_name = "NAME")]
+    action: Option<String>,
 }
 
 /// Try a definition on recorded answers, without a network, a database or a clock.
 ///
 /// Tells the account's end, its events, every request with its secrets masked, the pauses (which take no time), and what
 /// the run changed in the context. The same input gives the same output, byte for byte. Exit code 0 when the account
-/// becomes active, 1 when it does not, or when the recording has no answer for a request.
+/// becomes active or the action succeeds, 1 when not, or when the recording has no answer for a request.
 #[derive(Debug, Args)]
 pub(super) struct Try {
     #[command(flatten)]
@@ -145,7 +148,8 @@ impl Which {
         let (integration, install) = choose::chosen(settings, &self.name, self.install, import.as_ref())?;
         let case = Case::new(&integration, install.as_ref(), import);
         let max_context_bytes = settings.events.max_context_bytes;
-        Ok(Case { budgets: app::budgets(settings), max_context_bytes, ..case })
+        let action = self.action.clone();
+        Ok(Case { action, budgets: app::budgets(settings), max_context_bytes, ..case })
     }
 }
 

@@ -11,9 +11,9 @@ const LONGEST: usize = 400;
 pub(super) fn verdict(output: &mut Output, verdict: &Verdict) -> Result<(), CliError> {
     output.line(&headline(verdict))?;
     if let Some(reason) = &verdict.reason {
-        let place = reason.phase.map_or_else(String::new, |phase| format!("in {phase}"));
+        let place = reason.phase.map_or("the action", |phase| phase.as_str());
         let step = reason.step.as_ref().map_or_else(String::new, |step| format!(", step {step}"));
-        output.line(&format!("  {place}{step}; who acts: {}", reason.who_acts))?;
+        output.line(&format!("  in {place}{step}; who acts: {}", reason.who_acts))?;
     }
     for failure in verdict.refusal.iter().flat_map(|refusal| &refusal.failures) {
         output.line(&format!("  {}: {}", failure.pointer, failure.message))?;
@@ -23,6 +23,7 @@ pub(super) fn verdict(output: &mut Output, verdict: &Verdict) -> Result<(), CliE
     }
     section(output, "events", verdict.events.iter().map(|event| vec![event_line(event.get())]))?;
     section(output, "requests", requests(verdict))?;
+    section(output, "result", verdict.result.iter().map(|result| vec![short(result)]))?;
     section(output, "context", verdict.context.iter().map(|change| vec![changed(change)]))?;
     let unused =
         verdict.unused.iter().map(|unused| vec![format!("{} {} ({} left)", unused.method, unused.url, unused.times)]);
@@ -33,6 +34,9 @@ fn headline(verdict: &Verdict) -> String {
     let name = &verdict.integration;
     match (verdict.status, &verdict.reason, &verdict.refusal) {
         (_, _, Some(refusal)) => format!("{name}: the import is refused: {}: {}", refusal.code, refusal.message),
+        (Some(_), Some(reason), _) if verdict.last_error.is_none() => {
+            format!("{name}: the action failed, {}: {}", reason.code, reason.message)
+        }
         (Some(status), Some(reason), _) => format!("{name}: {status}, {}: {}", reason.code, reason.message),
         (Some(status), None, _) => format!("{name}: {status}"),
         (None, ..) => format!("{name}: no verdict, the recording has no answer for a request"),
@@ -90,11 +94,8 @@ fn requests(verdict: &Verdict) -> impl Iterator<Item = Vec<String>> {
 }
 
 fn place(exchange: &Exchanged) -> String {
-    match (exchange.phase, &exchange.step) {
-        (Some(phase), Some(step)) => format!("{phase}, step {step}"),
-        (Some(phase), None) => phase.to_string(),
-        (None, _) => "refresh of the token".to_owned(),
-    }
+    let step = exchange.step.as_ref().map_or_else(String::new, |step| format!(", step {step}"));
+    format!("{}{step}", exchange.phase)
 }
 
 fn request(request: &Value) -> Vec<String> {

@@ -29,6 +29,8 @@ pub struct Case {
     pub install: InstallEntry,
     /// The import request: a body, or an envelope with one.
     pub import: Option<Value>,
+    /// A custom action, instead of the import's two phases: it runs on an account that is active.
+    pub action: Option<String>,
     /// How long and how often, as a worker has it.
     pub budgets: Budgets,
     /// A larger context is left out of events, in bytes.
@@ -65,6 +67,7 @@ impl Case {
             effective,
             install,
             import,
+            action: None,
             budgets: Budgets::default(),
             max_context_bytes: 128 * 1024,
             account: ACCOUNT,

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 use super::{Case, TrialError, members};
 use crate::accounts::Ended;
 use crate::accounts::changes::{self, Entered, concluded, enter, event_of, judge, trigger_of};
-use crate::actions::{Input, Output, Stepper, Tick, WaitReason};
+use crate::actions::{Input, Output, Start, Stepper, Tick, WaitReason};
 use crate::credentials::grant::{self, GrantOutcome};
 use crate::credentials::{Redactor, SecretPaths, secrets};
 use crate::definitions::credential::RefreshPlan;
 use crate::definitions::{CredentialPlan, Plan};
 use crate::intake::{Refusal, check_context, read_body, read_line};
-use crate::lifecycle::{Cause, CauseTrigger, Ending, Failure, Phase, Reason, ReasonCode, Region};
+use crate::lifecycle::{Cause, CauseTrigger, Ending, Failure, Phase, Reason, ReasonCode, Region, Status};
 use crate::runner::{ended, ending_of, start_of, too_late};
 use crate::store::{Account, Event, Run};
 use crate::upstream::{Request, Response, SendError};
@@ -44,10 +44,19 @@ pub(super) struct Now {
     pub(super) jitter: u32,
 }
 
+/// What asked.
+#[derive(Clone)]
+pub(super) struct Step {
+    /// None in a custom action.
+    pub(super) phase: Option<Phase>,
+    /// The step's name or index.
+    pub(super) label: Option<String>,
+}
+
 /// A request that was made, and its answer.
 pub(super) struct Heard {
     /// The step that asked; none for a refresh of the token.
-    pub(super) step: Option<(Phase, Option<String>)>,
+    pub(super) step: Option<Step>,
     pub(super) request: Request,
     pub(super) answer: Option<Result<Response, SendError>>,
 }
@@ -115,7 +124,7 @@ impl Trial {
         let run = Run {
             id: case.run,
             account: case.account,
-            cause: Cause::Import,
+            cause: if case.action.is_some() { Cause::Action } else { Cause::Import },
             from_phase: Phase::PostInstall,
             fence: 1,
             definition: case.install.effective,
@@ -129,11 +138,19 @@ impl Trial {
             enter(request, &case.install, &paths, &mut redactor, ids, case.at_ms)?;
         redactor.learn(&secret);
         let created = event_of(&account, transition, CauseTrigger::Import, &run, case.max_context_bytes);
+        let (account, events) = match &case.action {
+            None => (account, vec![created]),
+            // An action runs on an account that works.
+            Some(_) => {
+                (Account { status: Some(Status::Active), proven_at_ms: Some(case.at_ms), ..account }, Vec::new())
+            }
+        };
         let context = Arc::new(secrets::merge(account.context.clone(), secret.clone()));
         for value in secrets::of_definition(&plan, account.authentication_method, &context) {
             redactor.learn_value(&value);
         }
-        let stepper = Stepper::new(start_of(&case.budgets, (&account, &run), &plan, Arc::clone(&context), None));
+        let start = start_of(&case.budgets, (&account, &run), &plan, Arc::clone(&context), None);
+        let stepper = Stepper::new(Start { action: case.action.clone(), ..start });
         Ok(Begun::Running(Box::new(Self {
             case: case.clone(),
             plan,
@@ -142,7 +159,7 @@ impl Trial {
             secret,
             paths,
             redactor,
-            events: vec![created],
+            events,
             context_before: context,
             stepper,
             state: State::Begin,
@@ -177,15 +194,16 @@ impl Trial {
             let left = self.case.budgets.run.saturating_sub(now.elapsed);
             if left.is_zero() {
                 let phase = self.stepper.phase();
-                let reason = too_late(&self.case.budgets).into_reason(Some(phase), None);
-                return self.end((Ending::DeadlineExceeded(phase), Some(reason)), now.now_ms);
+                let failure = self.stepper.doubt().unwrap_or_else(|| too_late(&self.case.budgets));
+                let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.run.from_phase));
+                return self.end((ending, Some(failure.into_reason(phase, None))), now.now_ms);
             }
             let tick = Tick { now_ms: now.now_ms, active_ms: now.elapsed.as_millis() as u64, jitter: now.jitter };
             input = match self.stepper.next(input, tick) {
-                Output::Done(outcome) => return self.end(ending_of(outcome), now.now_ms),
+                Output::Done(outcome) => return self.end(ending_of(outcome, self.run.from_phase), now.now_ms),
                 Output::Send(mut request) => {
                     request.timeout = request.timeout.min(left);
-                    let step = Some((self.stepper.phase(), self.stepper.label()));
+                    let step = Some(Step { phase: self.stepper.phase(), label: self.stepper.label() });
                     return self.ask(request, step, State::Answer);
                 }
                 Output::Save => {
@@ -201,7 +219,7 @@ impl Trial {
         }
     }
 
-    fn ask(&mut self, request: Request, step: Option<(Phase, Option<String>)>, state: State) -> Ask {
+    fn ask(&mut self, request: Request, step: Option<Step>, state: State) -> Ask {
         self.state = state;
         self.heard.push(Heard { step, request: request.clone(), answer: None });
         Ask::Send(request)
@@ -252,7 +270,10 @@ impl Trial {
     /// Tells the account how its run ended.
     fn end(&mut self, ending: (Ending, Option<Reason>), now_ms: i64) -> Ask {
         let ended = ended(&self.stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
-        if let Ok(Some(transition)) = judge(&self.account, self.run.id, ended.ending) {
+        // A custom action that fails says nothing about the account, unless its credential was refused.
+        let told = self.case.action.is_none() || ended.ending == Ending::CredentialRefused;
+        let judged = if told { judge(&self.account, self.run.id, ended.ending) } else { Ok(None) };
+        if let Ok(Some(transition)) = judged {
             let secret = std::mem::take(&mut self.secret);
             let (clear, secret) = changes::written(&self.account, secret, &ended, &self.paths, &mut self.redactor);
             self.secret = secret;

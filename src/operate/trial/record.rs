@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::perform::{Ask, Begun, Heard, Now, Told, Trial};
 use super::recording::{Answer, Exchange, Expected, Recording, bytes_of};
 use super::scrub::Scrubber;
-use super::verdict::Verdict;
+use super::verdict::{REFRESH, Verdict};
 use super::{Case, JITTER, TrialError, replay};
 use crate::clock::{Clock, rfc3339};
 use crate::credentials::{grant, secrets};
-use crate::definitions::{Plan, StepKind};
+use crate::definitions::{Action, Plan, StepKind};
 use crate::lifecycle::Phase;
 use crate::upstream::{Request, Upstream};
 
@@ -34,7 +34,7 @@ impl Recorded {
     /// Whether the account's token was refreshed.
     #[must_use]
     pub fn refreshed(&self) -> bool {
-        self.live.exchanges.iter().any(|exchange| exchange.phase.is_none())
+        self.live.exchanges.iter().any(|exchange| exchange.phase == REFRESH)
     }
 
     /// Whether the recording tells the same as the run.
@@ -59,14 +59,14 @@ impl Case {
         let body = self.import.as_ref().map(|import| import.get("body").unwrap_or(import));
         let sandbox = body.is_some_and(|body| body.get("is_sandbox") == Some(&Value::Bool(true)));
         let mut found = Vec::new();
-        for phase in Phase::ALL {
-            for (index, step) in plan.action(*phase).steps.iter().enumerate() {
+        for (part, action) in self.performed(&plan) {
+            for (index, step) in action.steps.iter().enumerate() {
                 if let StepKind::Request(request) = &step.kind
                     && !request.method.reads()
                     && (!sandbox || step.allow_in_sandbox)
                 {
                     let name = step.name.clone().unwrap_or_else(|| index.to_string());
-                    found.push(format!("{} of step `{name}` in {phase}", request.method.as_str()));
+                    found.push(format!("{} of step `{name}` in {part}", request.method.as_str()));
                 }
             }
         }
@@ -77,6 +77,16 @@ impl Case {
                 .push("it refreshes the account's token if that has expired, and does not keep the new one".to_owned());
         }
         Ok(found)
+    }
+
+    /// The actions that the run goes through, and what they are called.
+    fn performed<'a>(&'a self, plan: &'a Plan) -> Vec<(&'a str, &'a Action)> {
+        match &self.action {
+            Some(name) => {
+                plan.actions.get(name).and_then(|it| it.as_ref().ok()).map(|it| (&**name, it)).into_iter().collect()
+            }
+            None => Phase::ALL.iter().map(|phase| (phase.as_str(), plan.action(*phase))).collect(),
+        }
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Verdict {
     pub context: Vec<Changed>,
     /// The attempts, as `accounts show` tells them.
     pub trace: Box<RawValue>,
+    /// What a custom action results in.
+    pub result: Option<Value>,
     /// Recorded answers that nobody asked for.
     pub unused: Vec<Unused>,
 }
@@ -83,9 +85,9 @@ pub struct Unanswered {
 /// A request and its answer.
 #[derive(Debug, Serialize)]
 pub struct Exchanged {
-    /// The phase; none for a refresh of the token.
-    pub phase: Option<Phase>,
-    /// The step; none for a refresh of the token.
+    /// The phase, `action` in a custom action, or `refresh` for a refresh of the token.
+    pub phase: &'static str,
+    /// The step's name or index; none for a refresh of the token.
     pub step: Option<String>,
     /// What was asked.
     pub request: Value,
@@ -158,6 +160,7 @@ impl Verdict {
             saves: 0,
             context: Vec::new(),
             trace: raw("[]".to_owned()),
+            result: None,
             unused: Vec::new(),
         }
     }
@@ -194,11 +197,14 @@ impl Verdict {
             (_, Some(reason)) => reason.code.as_str(),
             (Ending::PhaseFailed(_) | Ending::CredentialRefused | Ending::DeadlineExceeded(_), None) => "failed",
         };
+        let asked = trial.case.action.is_some() && ended.ending == Ending::Succeeded;
+        let result = trial.stepper.result().filter(|_| asked);
         Self {
             status: trial.account.status,
-            reason: trial.account.reason.clone(),
+            reason: ended.reason.clone(),
             last_error: trial.account.last_error.clone(),
             trace: raw(ended.trace.clone()),
+            result: result.map(|result| trial.redactor.value(result)),
             ..Self::told(trial, outcome)
         }
     }
@@ -224,6 +230,9 @@ impl Verdict {
 
 const SUCCEEDED: &str = "succeeded";
 
+/// Instead of a phase.
+pub(super) const REFRESH: &str = "refresh";
+
 /// JSON text as it is; it was written by this program, so it is JSON.
 fn raw(json: String) -> Box<RawValue> {
     RawValue::from_string(json).unwrap_or_default()
@@ -234,8 +243,11 @@ struct Shown<'a>(&'a Redactor);
 
 impl Shown<'_> {
     fn exchange(&self, heard: &Heard) -> Exchanged {
-        let (phase, step) = heard.step.clone().map_or((None, None), |(phase, step)| (Some(phase), step));
         let response = heard.answer.as_ref().map(|answer| self.answer(answer));
+        let (phase, step) = match &heard.step {
+            Some(step) => (step.phase.map_or("action", Phase::as_str), step.label.clone()),
+            None => (REFRESH, None),
+        };
         Exchanged { phase, step, request: self.request(&heard.request), response }
     }
 

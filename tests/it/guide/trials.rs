@@ -12,6 +12,8 @@ struct Example {
     /// The install's override.
     #[serde(default, rename = "override")]
     overrides: Map<String, Value>,
+    /// A custom action, instead of what follows an import.
+    action: Option<String>,
     /// Members of the import request; `tenant_id` is made up where it says none.
     account: Map<String, Value>,
     #[serde(flatten)]
@@ -23,6 +25,10 @@ struct Example {
 #[serde(deny_unknown_fields)]
 struct Expected {
     status: Option<String>,
+    /// What a custom action results in.
+    result: Option<Value>,
+    /// How the run ended, where the status does not say it.
+    outcome: Option<String>,
     /// Members of the context as events show it, those that matter.
     #[serde(default)]
     context: Map<String, Value>,
@@ -64,8 +70,9 @@ fn tried(example: &Example) -> Result<Verdict, String> {
         is_enabled: true,
         overrides: example.overrides.clone(),
     };
-    replay(Case::new(&integration, Some(&install), Some(Value::Object(import))), &recording)
-        .map_err(|error| error.to_string())
+    let mut case = Case::new(&integration, Some(&install), Some(Value::Object(import)));
+    case.action.clone_from(&example.action);
+    replay(case, &recording).map_err(|error| error.to_string())
 }
 
 fn compared(expected: &Expected, verdict: &Verdict) -> Option<String> {
@@ -80,7 +87,9 @@ fn compared(expected: &Expected, verdict: &Verdict) -> Option<String> {
     let shown = verdict.shown_context().unwrap_or_default();
     let context: Map<_, _> = expected.context.keys().map(|key| (key.clone(), shown[key].clone())).collect();
     let given = json!({
-        "status": verdict.status,
+        "status": expected.status.as_ref().and(verdict.status),
+        "result": expected.result.as_ref().and(verdict.result.as_ref()),
+        "outcome": expected.outcome.as_ref().and(Some(&verdict.outcome)),
         "context": context,
         "last_error": expected.last_error.as_ref().and(verdict.last_error.as_ref()),
         "reason": expected.reason.as_ref().and(verdict.reason.as_ref()).map(|reason| reason.code),
@@ -89,12 +98,17 @@ fn compared(expected: &Expected, verdict: &Verdict) -> Option<String> {
     });
     let wanted = json!({
         "status": expected.status,
+        "result": expected.result,
+        "outcome": expected.outcome,
         "context": expected.context,
         "last_error": expected.last_error,
         "reason": expected.reason,
         "refused": expected.refused,
         "unused": [],
     });
+    if expected.status.is_none() && expected.outcome.is_none() && expected.refused.is_none() {
+        return Some("expects nothing: say `status`, `outcome` or `refused`".to_owned());
+    }
     let changes = diff::of(&wanted, &given);
     if changes.is_empty() {
         return None;
