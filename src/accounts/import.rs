@@ -115,6 +115,7 @@ impl Accounts {
             channel: message.channel,
             correlation_id: message.correlation_id,
             traceparent: message.traceparent,
+            progress: None,
             claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
         };
         let event = envelope(&EventInput {

@@ -31,6 +31,11 @@ impl Stepper {
             return Some(self.probe(step, probe, tick));
         }
         if let Some(intent) = &self.progress.intent {
+            if self.progress.word.take().is_some() {
+                // Used up before it goes out: nobody allowed a third time.
+                self.resending = true;
+                self.dirty = true;
+            }
             return Some(Output::Send(intent.request(timeout)));
         }
         if self.is_about_to_expire(request, tick) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::credential::CredentialPlan;
 use super::effective::Effective;
@@ -121,7 +121,7 @@ fn action(node: &Node<'_>, config: &Node<'_>) -> Result<Action, CompileError> {
 }
 
 fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
-    node.only(&STEP_MEMBERS)?;
+    node.only(&[&STEP_MEMBERS[..], request::step_members(node)].concat())?;
     let kind = kind(node, integration)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),
@@ -177,17 +177,7 @@ fn kind(node: &Node<'_>, integration: &Node<'_>) -> Result<StepKind, CompileErro
     let config = node.get("config");
     let needed = || config.clone().ok_or_else(|| node.refuse("`config` is missing"));
     match word.text()? {
-        "request" => {
-            let empty = Value::Object(Map::new());
-            let config = config.unwrap_or_else(|| Node::new(&empty, &node.pointer));
-            if let Some(reference) = config.get("type") {
-                return Err(reference.refuse(
-                    "`unified` and `proxy` references are not supported by this version: write the request itself, \
-                     with `method` and `path`",
-                ));
-            }
-            Ok(StepKind::Request(Box::new(request::compile(&config, integration)?)))
-        }
+        "request" | "proxy" | "unified" => Ok(StepKind::Request(Box::new(request::compile_step(node, integration)?))),
         "transform" => Ok(StepKind::Transform(expression_of(&needed()?)?.expression()?)),
         "update_context" => match &config {
             None => Ok(StepKind::UpdateContext(None)),
@@ -204,9 +194,8 @@ fn kind(node: &Node<'_>, integration: &Node<'_>) -> Result<StepKind, CompileErro
         }
         "get_context" => get_context(&needed()?),
         "form" => Err(word.refuse("a form needs a person, and nobody is there in this phase: remove the step")),
-        "unified" | "proxy" => Err(word.refuse("is not supported by this version: write a `request` step")),
         other => Err(word.refuse(format!(
-            "`{other}` is not a type of step; known are: request, transform, update_context, set_context, get_context"
+            "`{other}` is not a type of step; known are: request, proxy, transform, update_context, set_context, get_context"
         ))),
     }
 }

@@ -5,8 +5,11 @@
 //! `actions` walks through. Everything that can be known to be wrong is refused at load, with the file, a JSON
 //! pointer and what to mend; [`CompileError`] is the one error of it.
 //!
-//! Lacks: members that this version does not execute (`resources`, `webhook`, `pagination`, `rate_limit`,
-//! `tool_tags`) are kept in the document and have no effect.
+//! A request has three layers of config: the integration, the method of `resources` that a step refers to, and the step
+//! (`request/layers.rs`). A method that nothing refers to is never looked at.
+//!
+//! Lacks: members that this version does not execute (`webhook`, `pagination`, `rate_limit`, `tool_tags`) are kept in the
+//! document and have no effect.
 
 mod compile;
 pub mod credential;
@@ -29,8 +32,8 @@ pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
 pub use plan::{
-    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, Probe, QueryArrayFormat,
-    RequestPlan, ResponsePath, Step, StepKind, Target,
+    Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
+    QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,
 };
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;

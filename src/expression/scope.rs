@@ -92,7 +92,9 @@ impl Scope {
         self.now_ms
     }
 
-    pub(super) const fn seed(&self) -> u64 {
+    /// What decides everything random of the present step.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
         self.seed
     }
 }

@@ -10,7 +10,7 @@ use crate::accounts::Ended;
 use crate::actions::{MAX_MESSAGE_BYTES, Outcome, Stepper};
 use crate::credentials::Redactor;
 use crate::credentials::secrets::{self, SecretPaths};
-use crate::lifecycle::{Ending, Failure, Phase, Reason};
+use crate::lifecycle::{Ending, Failure, Phase, Reason, ReasonCode};
 
 /// The most of a provider's words that is shown, in bytes.
 const MESSAGE_BYTES: usize = 500;
@@ -28,7 +28,7 @@ impl Driver<'_> {
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: (Ending, Option<Reason>)) -> Stop {
-        let ended = ended(stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
+        let mut ended = ended(stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
         if let Some(reason) = &ended.reason {
             tracing::info!(
                 account.id = %self.held.account.id, run.id = %self.held.run.id, reason.code = %reason.code,
@@ -36,6 +36,12 @@ impl Driver<'_> {
             );
         }
         stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
+        // Whoever knows what became of the last request can go on from here.
+        let unknown = ended.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
+        ended.progress = match unknown.then(|| self.sealed_progress(stepper)).transpose() {
+            Ok(progress) => progress,
+            Err(stop) => return stop,
+        };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),
@@ -71,7 +77,7 @@ pub fn ended(
     let excerpt = |text: &str| redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES);
     let reason = reason.map(|reason| Reason { message: excerpt(&reason.message), ..reason });
     let trace = stepper.trace().told(redactor, excerpt);
-    Ended { ending, reason, writes, trace }
+    Ended { ending, reason, writes, trace, progress: None }
 }
 
 /// What the run wrote: the keys at the root that differ. It may be secret by its place, and a key that was left alone is
