@@ -1,9 +1,11 @@
 //! Definitions tried on recordings: what a provider may answer, and what becomes of the account.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidewaiter::definitions::Integration;
+use tidewaiter::definitions::{Integration, load};
 use tidewaiter::operate::trial::{Case, NoAnswer, Recording, Verdict, replay};
 
 const ME: &str = "https://pier.example/me";
@@ -251,6 +253,24 @@ fn a_custom_action_runs_on_an_active_account_and_tells_what_it_results_in() {
 
     given.action = Some("absent".to_owned());
     assert_eq!(tried(&given, &[]).outcome, "definition_invalid");
+}
+
+#[test]
+fn the_recordings_among_the_examples_come_to_what_the_demo_comes_to() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let set = load(&root.join("config/integrations"), &root.join("config/installs")).unwrap();
+    let case = Case::new(set.integration("harbour").unwrap(), set.installs.first(), None);
+    for (name, status, outcome) in [
+        ("albatross", "active", "succeeded"),
+        ("cormorant", "validation_error", "forbidden"),
+        ("dogfish", "needs_reauth", "credential_refused"),
+        ("eelgrass", "active", "succeeded"),
+    ] {
+        let file = root.join(format!("examples/recordings/{name}.json"));
+        let verdict = replay(case.clone(), &Recording::parse(&fs::read(file).unwrap()).unwrap()).unwrap();
+        let told = json!([verdict.status, verdict.outcome, verdict.unused.len()]);
+        assert_eq!(told, json!([status, outcome, 0]), "{name}: {:?}", verdict.unanswered);
+    }
 }
 
 #[test]

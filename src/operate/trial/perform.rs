@@ -214,7 +214,7 @@ impl Trial {
                     Ok(request) => return self.ask(request, None, State::Refresh { repeated: false }),
                     Err(failure) => Input::NotRefreshed(failure),
                 },
-                Output::Wait { reason, after } => return self.wait(word(reason), after.min(left), State::Wait),
+                Output::Wait { reason, after, .. } => return self.wait(word(reason), after.min(left), State::Wait),
             };
         }
     }
