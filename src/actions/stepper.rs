@@ -275,6 +275,7 @@ impl Stepper {
             kind: if self.is_probing() { "probe" } else { step.kind.word() }.into(),
             name: step.name.clone(),
             item: self.progress.step.item(),
+            page: self.progress.step.page(),
             attempt: self.progress.step.tries().attempts,
             status,
             duration_ms: self.sent_at_ms.take().map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms)),

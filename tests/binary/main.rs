@@ -30,6 +30,7 @@ mod secrets;
 mod shared;
 mod shutdown;
 mod start;
+mod suite;
 mod support;
 mod topology;
 mod trial;

@@ -17,6 +17,7 @@ mod debug;
 mod exchange;
 mod guide;
 mod operate;
+mod recorded;
 mod reducers;
 mod relay;
 mod relay_mix;

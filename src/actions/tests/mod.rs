@@ -7,6 +7,7 @@ mod crash;
 mod custom;
 mod failures;
 mod loops;
+mod paging;
 mod probes;
 mod properties;
 mod references;
