@@ -29,7 +29,7 @@ struct Expected {
     result: Option<Value>,
     /// How the run ended, where the status does not say it.
     outcome: Option<String>,
-    /// Members of the context as events show it, those that matter.
+    /// Those members of the context that matter.
     #[serde(default)]
     context: Map<String, Value>,
     last_error: Option<String>,
@@ -46,7 +46,7 @@ pub fn fault(text: &str) -> Option<String> {
         Err(error) => return Some(format!("is no example: {error}")),
     };
     match tried(&example) {
-        Ok(verdict) => compared(&example.expect, &verdict),
+        Ok(verdict) => compared(&example, &verdict),
         Err(error) => Some(error),
     }
 }
@@ -75,7 +75,8 @@ fn tried(example: &Example) -> Result<Verdict, String> {
     replay(case, &recording).map_err(|error| error.to_string())
 }
 
-fn compared(expected: &Expected, verdict: &Verdict) -> Option<String> {
+fn compared(example: &Example, verdict: &Verdict) -> Option<String> {
+    let expected = &example.expect;
     if let Some(missing) = &verdict.unanswered {
         let nearest = missing.nearest.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
         let differs = missing.differs.join("; ");
@@ -85,7 +86,10 @@ fn compared(expected: &Expected, verdict: &Verdict) -> Option<String> {
         ));
     }
     let shown = verdict.shown_context().unwrap_or_default();
-    let context: Map<_, _> = expected.context.keys().map(|key| (key.clone(), shown[key].clone())).collect();
+    // Secrets are not shown; those that came with the account may be told all the same.
+    let came = example.account.get("context").cloned().unwrap_or_default();
+    let value = |key: &String| shown.get(key).or_else(|| came.get(key)).cloned().unwrap_or_default();
+    let context: Map<_, _> = expected.context.keys().map(|key| (key.clone(), value(key))).collect();
     let given = json!({
         "status": expected.status.as_ref().and(verdict.status),
         "result": expected.result.as_ref().and(verdict.result.as_ref()),
