@@ -126,7 +126,7 @@ async fn refused(
     if let Written::Moved = write(driver, None, None).await? {
         return theirs(driver, context);
     }
-    Ok(Input::NotRefreshed(if repeated { grant::refused_after_loss(failure) } else { failure }))
+    Ok(Input::NotRefreshed(if repeated { grant::refused_after_loss(&failure) } else { failure }))
 }
 
 /// Goes on with the credential that somebody else stored.

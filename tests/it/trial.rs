@@ -54,16 +54,16 @@ fn case(import: Value) -> Case {
     Case::new(&integration(), None, Some(import))
 }
 
-fn exchange(method: &str, url: &str, response: Value, times: u32) -> Value {
+fn exchange(method: &str, url: &str, response: &Value, times: u32) -> Value {
     json!({ "request": { "method": method, "url": url }, "response": response, "times": times })
 }
 
 fn me() -> Value {
-    exchange("GET", ME, json!({ "status": 200, "body": { "id": 7 } }), 1)
+    exchange("GET", ME, &json!({ "status": 200, "body": { "id": 7 } }), 1)
 }
 
 fn good() -> Value {
-    exchange("POST", CHECK, json!({ "status": 200, "body": { "ok": true } }), 1)
+    exchange("POST", CHECK, &json!({ "status": 200, "body": { "ok": true } }), 1)
 }
 
 /// Tries it twice, and holds what every verdict has to keep.
@@ -122,9 +122,9 @@ fn each_way_of_having_no_answer_ends_as_it_does_in_a_worker() {
         (NoAnswer::Unsendable, "expression_error", 1, "expression_error"),
     ] {
         let lost = json!({ "error": error });
-        ends(&case(with_key()), &[exchange("GET", ME, lost.clone(), attempts)], "post_install_error", reads);
+        ends(&case(with_key()), &[exchange("GET", ME, &lost, attempts)], "post_install_error", reads);
         let once_or_more = if matches!(error, NoAnswer::Dns | NoAnswer::Connect) { attempts } else { 1 };
-        let exchanges = [me(), exchange("POST", CHECK, lost, once_or_more)];
+        let exchanges = [me(), exchange("POST", CHECK, &lost, once_or_more)];
         ends(&case(with_key()), &exchanges, "validation_error", writes);
     }
 }
@@ -143,15 +143,15 @@ fn each_answer_that_is_no_success_ends_as_it_does_in_a_worker() {
             "bad_response",
         ),
     ] {
-        ends(&case(with_key()), &[exchange("GET", ME, response, attempts)], "post_install_error", outcome);
+        ends(&case(with_key()), &[exchange("GET", ME, &response, attempts)], "post_install_error", outcome);
     }
-    let no = exchange("POST", CHECK, json!({ "status": 200, "body": { "ok": false } }), 1);
+    let no = exchange("POST", CHECK, &json!({ "status": 200, "body": { "ok": false } }), 1);
     ends(&case(with_key()), &[me(), no], "validation_error", "validation_false");
 }
 
 #[test]
 fn pauses_take_no_time_and_are_told() {
-    let limited = exchange("GET", ME, json!({ "status": 429, "headers": { "Retry-After": "60" } }), 3);
+    let limited = exchange("GET", ME, &json!({ "status": 429, "headers": { "Retry-After": "60" } }), 3);
     let verdict = ends(&case(with_key()), &[limited, me(), good()], "active", "succeeded");
     let told: Vec<_> = verdict.waits.iter().map(|wait| (wait.reason, wait.after_ms, wait.requests)).collect();
     assert_eq!(told, [("rate_limited", 60_000, 1), ("rate_limited", 60_000, 2), ("rate_limited", 60_000, 3)]);
@@ -159,39 +159,39 @@ fn pauses_take_no_time_and_are_told() {
 
     let mut short = case(with_key());
     short.budgets.run = Duration::from_secs(90);
-    let limited = exchange("GET", ME, json!({ "status": 429, "headers": { "Retry-After": "60" } }), 2);
+    let limited = exchange("GET", ME, &json!({ "status": 429, "headers": { "Retry-After": "60" } }), 2);
     let verdict = ends(&short, &[limited], "post_install_error", "deadline_exceeded");
     assert_eq!(json!(verdict.events[1])["data"]["cause"]["trigger"], "deadline");
 }
 
 #[test]
 fn a_token_is_refreshed_as_a_worker_does_it() {
-    let token = |response: Value, times| exchange("POST", TOKEN, response, times);
+    let token = |response: &Value, times| exchange("POST", TOKEN, response, times);
     let renewed = || json!({ "status": 200, "body": { "access_token": "canary-new", "refresh_token": "canary-next" } });
     let gone = || json!({ "status": 400, "body": { "error": "invalid_grant" } });
-    let unauthorized = exchange("GET", ME, json!({ "status": 401 }), 1);
+    let unauthorized = exchange("GET", ME, &json!({ "status": 401 }), 1);
     let (expired, current) = (case(with_token(1)), case(with_token(3600)));
 
-    let verdict = ends(&expired, &[token(renewed(), 1), me(), good()], "active", "succeeded");
+    let verdict = ends(&expired, &[token(&renewed(), 1), me(), good()], "active", "succeeded");
     let asked: Vec<_> = verdict.exchanges.iter().map(|it| it.phase).collect();
     assert_eq!(asked, ["refresh", "post_install", "validation"]);
     assert_eq!(verdict.exchanges[0].request["body"]["form"]["refresh_token"], "[redacted]");
 
-    ends(&current, &[unauthorized.clone(), token(renewed(), 1), me(), good()], "active", "succeeded");
-    ends(&current, &[unauthorized, token(gone(), 1)], "needs_reauth", "credential_refused");
+    ends(&current, &[unauthorized.clone(), token(&renewed(), 1), me(), good()], "active", "succeeded");
+    ends(&current, &[unauthorized, token(&gone(), 1)], "needs_reauth", "credential_refused");
     let client = json!({ "status": 401, "body": { "error": "invalid_client" } });
-    ends(&expired, &[token(client, 1)], "post_install_error", "client_refused");
+    ends(&expired, &[token(&client, 1)], "post_install_error", "client_refused");
 
-    let lost = || token(json!({ "error": "timeout" }), 1);
-    let verdict = ends(&expired, &[lost(), token(renewed(), 1), me(), good()], "active", "succeeded");
+    let lost = || token(&json!({ "error": "timeout" }), 1);
+    let verdict = ends(&expired, &[lost(), token(&renewed(), 1), me(), good()], "active", "succeeded");
     assert_eq!((verdict.waits[0].reason, verdict.waits[0].after_ms), ("refresh_answer_lost", 25_000));
-    ends(&expired, &[lost(), token(gone(), 1)], "needs_reauth", "refresh_outcome_unknown");
+    ends(&expired, &[lost(), token(&gone(), 1)], "needs_reauth", "refresh_outcome_unknown");
     ends(&expired, &[lost(), lost()], "post_install_error", "refresh_outcome_unknown");
 }
 
 #[test]
 fn a_request_that_is_not_recorded_ends_the_trial_without_a_verdict() {
-    let other = exchange("POST", "https://pier.example/check?dry=1", json!({ "status": 200 }), 1);
+    let other = exchange("POST", "https://pier.example/check?dry=1", &json!({ "status": 200 }), 1);
     let verdict = tried(&case(with_key()), &[me(), other]);
     let missing = verdict.unanswered.as_ref().unwrap();
     assert_eq!((verdict.outcome.as_str(), verdict.status, missing.place), ("unanswered", None, Some(1)));
@@ -202,7 +202,7 @@ fn a_request_that_is_not_recorded_ends_the_trial_without_a_verdict() {
 
 #[test]
 fn answers_that_nobody_asks_for_are_told() {
-    let verdict = tried(&case(with_key()), &[me(), good(), exchange("GET", ME, json!({ "status": 200 }), 3)]);
+    let verdict = tried(&case(with_key()), &[me(), good(), exchange("GET", ME, &json!({ "status": 200 }), 3)]);
     assert!(verdict.is_good());
     assert_eq!(json!(verdict.unused), json!([{ "method": "GET", "url": ME, "times": 3 }]));
 }
@@ -239,12 +239,12 @@ fn a_custom_action_runs_on_an_active_account_and_tells_what_it_results_in() {
     let mut given = case(with_key());
     given.action = Some("users".to_owned());
     let answer = json!({ "status": 200, "body": { "api_key": "canary-key", "names": ["a", "b"] } });
-    let verdict = tried(&given, &[exchange("GET", users, answer, 1)]);
+    let verdict = tried(&given, &[exchange("GET", users, &answer, 1)]);
     assert_eq!(json!([verdict.status, verdict.outcome, verdict.events.len()]), json!(["active", "succeeded", 0]));
     assert_eq!(verdict.result, Some(json!({ "api_key": "[redacted]", "names": ["a", "b"] })));
     assert_eq!(verdict.exchanges[0].phase, "action");
 
-    let verdict = tried(&given, &[exchange("GET", users, json!({ "status": 404 }), 1)]);
+    let verdict = tried(&given, &[exchange("GET", users, &json!({ "status": 404 }), 1)]);
     assert_eq!(
         json!([verdict.status, verdict.outcome, verdict.last_error]),
         json!(["active", "upstream_rejected", null])

@@ -72,10 +72,15 @@ pub fn scope_of(plan: &Plan, context: &Arc<Map<String, Value>>, now_ms: i64, see
 
 /// A refusal of a token whose refresh was sent before and never answered: it may have been used up then.
 #[must_use]
-pub fn refused_after_loss(failure: Failure) -> Failure {
+pub fn refused_after_loss(failure: &Failure) -> Failure {
     let message =
         format!("the answer to a token refresh was lost, and the old token is refused now: {}", failure.message);
-    Failure { class: Class::Unauthorized, code: ReasonCode::RefreshOutcomeUnknown, message, ..failure }
+    Failure {
+        class: Class::Unauthorized,
+        code: ReasonCode::RefreshOutcomeUnknown,
+        message,
+        http_status: failure.http_status,
+    }
 }
 
 /// Two answers were lost; nobody sends this token a third time.

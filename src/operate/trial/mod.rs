@@ -74,17 +74,17 @@ pub fn replay(case: Case, recording: &Recording) -> Result<Verdict, TrialError> 
     let mut waited = Duration::ZERO;
     let mut told = Told::Begin;
     loop {
-        let now = Now { now_ms: case.at_ms + waited.as_millis() as i64, elapsed: waited, jitter: JITTER };
+        let now = Now { at_ms: case.at_ms + waited.as_millis() as i64, elapsed: waited, jitter: JITTER };
         told = match trial.next(told, now) {
             Ask::Send(request) => match playback.answer(&request) {
                 Ok(answer) => Told::Answer(answer),
-                Err(missing) => return Ok(Verdict::unanswered(trial, &recording.exchanges, missing)),
+                Err(missing) => return Ok(Verdict::unanswered(&trial, &recording.exchanges, &missing)),
             },
             Ask::Wait(after) => {
                 waited += after;
                 Told::Waited
             }
-            Ask::Over => return Ok(Verdict::of(trial, &playback)),
+            Ask::Over => return Ok(Verdict::of(&trial, &playback)),
         };
     }
 }

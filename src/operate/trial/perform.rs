@@ -37,8 +37,9 @@ pub(super) enum Told {
 }
 
 /// Time and chance.
+#[derive(Clone, Copy)]
 pub(super) struct Now {
-    pub(super) now_ms: i64,
+    pub(super) at_ms: i64,
     /// Since the trial began.
     pub(super) elapsed: Duration,
     pub(super) jitter: u32,
@@ -196,11 +197,11 @@ impl Trial {
                 let phase = self.stepper.phase();
                 let failure = self.stepper.doubt().unwrap_or_else(|| too_late(&self.case.budgets));
                 let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.run.from_phase));
-                return self.end((ending, Some(failure.into_reason(phase, None))), now.now_ms);
+                return self.end((ending, Some(failure.into_reason(phase, None))), now.at_ms);
             }
-            let tick = Tick { now_ms: now.now_ms, active_ms: now.elapsed.as_millis() as u64, jitter: now.jitter };
+            let tick = Tick { now_ms: now.at_ms, active_ms: now.elapsed.as_millis() as u64, jitter: now.jitter };
             input = match self.stepper.next(input, tick) {
-                Output::Done(outcome) => return self.end(ending_of(outcome, self.run.from_phase), now.now_ms),
+                Output::Done(outcome) => return self.end(ending_of(outcome, self.run.from_phase), now.at_ms),
                 Output::Send(mut request) => {
                     request.timeout = request.timeout.min(left);
                     let step = Some(Step { phase: self.stepper.phase(), label: self.stepper.label() });
@@ -242,7 +243,7 @@ impl Trial {
             return Err(Failure::permanent(ReasonCode::DefinitionInvalid, message));
         };
         let context = self.stepper.context();
-        let scope = grant::scope_of(&self.plan, context, now.now_ms, self.run.id.as_u64_pair().1);
+        let scope = grant::scope_of(&self.plan, context, now.at_ms, self.run.id.as_u64_pair().1);
         grant::refresh_request(credential, context, &scope)
     }
 
@@ -252,13 +253,13 @@ impl Trial {
         Some(match grant::classify(refresh, answer, &self.redactor) {
             GrantOutcome::Renewed { token } => {
                 let expiry = refresh.fallback_expiry_s;
-                let context = grant::apply(Map::clone(self.stepper.context()), token, now.now_ms, expiry);
+                let context = grant::apply(Map::clone(self.stepper.context()), token, now.at_ms, expiry);
                 let (_, secret) = secrets::split(context.clone(), &self.paths, &mut self.redactor);
                 self.redactor.learn(&secret);
                 self.secret = secret;
                 Input::Refreshed { context }
             }
-            GrantOutcome::Refused(failure) if repeated => Input::NotRefreshed(grant::refused_after_loss(failure)),
+            GrantOutcome::Refused(failure) if repeated => Input::NotRefreshed(grant::refused_after_loss(&failure)),
             GrantOutcome::Refused(failure)
             | GrantOutcome::ClientRefused(failure)
             | GrantOutcome::Transient(failure) => Input::NotRefreshed(failure),

@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    fn exchange(method: &str, url: &str, more: Value) -> Exchange {
+    fn exchange(method: &str, url: &str, more: &Value) -> Exchange {
         let mut request = json!({ "method": method, "url": url });
         request.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         serde_json::from_value(json!({ "request": request, "response": { "status": 200 } })).unwrap()
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_used_once_or_as_often_as_it_says() {
-        let mut exchanges = vec![exchange("GET", "https://a.example/x", json!({})); 2];
+        let mut exchanges = vec![exchange("GET", "https://a.example/x", &json!({})); 2];
         exchanges[1].times = Some(2);
         let mut playback = Playback::of(&exchanges);
         let asked = request("GET", "https://a.example/x", "");
@@ -212,13 +212,13 @@ mod tests {
     #[test]
     fn what_came_nearest_is_told_with_each_difference() {
         let exchanges = [
-            exchange("POST", "https://a.example/other", json!({})),
+            exchange("POST", "https://a.example/other", &json!({})),
             exchange(
                 "GET",
                 "https://a.example/users?limit=2",
-                json!({ "headers": { "Accept": "text/csv", "x-no": null } }),
+                &json!({ "headers": { "Accept": "text/csv", "x-no": null } }),
             ),
-            exchange("POST", "https://a.example/users", json!({ "body": { "name": "A", "tags": [1] } })),
+            exchange("POST", "https://a.example/users", &json!({ "body": { "name": "A", "tags": [1] } })),
         ];
         for (asked, nearest, differs) in [
             (
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn urls_that_differ_only_in_their_spelling_are_the_same() {
-        let exchanges = [exchange("get", "https://A.example:443/x?a=%41", json!({}))];
+        let exchanges = [exchange("get", "https://A.example:443/x?a=%41", &json!({}))];
         assert!(Playback::of(&exchanges).answer(&request("GET", "https://a.example/x?a=A", "")).is_ok());
     }
 }

@@ -103,7 +103,7 @@ pub async fn record(mut case: Case, upstream: &dyn Upstream, clock: &dyn Clock) 
     let begun = Instant::now();
     let mut told = Told::Begin;
     loop {
-        let now = Now { now_ms: clock.now_ms(), elapsed: begun.elapsed(), jitter: clock.jitter() };
+        let now = Now { at_ms: clock.now_ms(), elapsed: begun.elapsed(), jitter: clock.jitter() };
         told = match trial.next(told, now) {
             Ask::Send(request) => Told::Answer(upstream.send(request).await),
             Ask::Wait(after) => {
@@ -171,15 +171,12 @@ fn learn(case: &Case, trial: &Trial) -> Scrubber {
         {
             scrubber.learn_text(name, value);
         }
-        match serde_json::from_slice::<Value>(&response.body) {
-            Ok(body) => scrubber.learn_named(&body),
-            // A token endpoint may answer with a form.
-            Err(_) => {
-                let pairs = url::form_urlencoded::parse(&response.body);
-                let members = pairs.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())));
-                scrubber.learn_named(&Value::Object(members.collect()));
-            }
-        }
+        // A token endpoint may answer with a form.
+        let body = serde_json::from_slice(&response.body).unwrap_or_else(|_| {
+            let pairs = url::form_urlencoded::parse(&response.body);
+            Value::Object(pairs.map(|(name, value)| (name.into_owned(), value.into())).collect())
+        });
+        scrubber.learn_named(&body);
     }
     scrubber
 }
@@ -215,14 +212,12 @@ fn text_of(value: Value) -> String {
 
 fn clean_body(body: &Value, scrubber: &Scrubber) -> Value {
     let Ok((bytes, _)) = bytes_of(body) else { return body.clone() };
-    match std::str::from_utf8(&bytes) {
-        Ok(_) => scrubber.value(body),
-        // Bytes that are no text and hold a secret all the same are kept as a text without it.
-        Err(_) => {
-            let text = String::from_utf8_lossy(&bytes);
-            if scrubber.finds(&text) { scrubber.text(&text).into() } else { body.clone() }
-        }
+    if std::str::from_utf8(&bytes).is_ok() {
+        return scrubber.value(body);
     }
+    // Bytes that are no text and hold a secret all the same are kept as a text without it.
+    let text = String::from_utf8_lossy(&bytes);
+    if scrubber.finds(&text) { scrubber.text(&text).into() } else { body.clone() }
 }
 
 /// The requests that the definition makes on the stand-ins when it is given the recorded answers in their order.
@@ -233,7 +228,7 @@ fn rehearse(case: &Case, recording: &Recording) -> Result<Vec<Request>, TrialErr
     let mut waited = std::time::Duration::ZERO;
     let mut told = Told::Begin;
     loop {
-        let now = Now { now_ms: case.at_ms + waited.as_millis() as i64, elapsed: waited, jitter: JITTER };
+        let now = Now { at_ms: case.at_ms + waited.as_millis() as i64, elapsed: waited, jitter: JITTER };
         told = match trial.next(told, now) {
             Ask::Send(request) => match answers.next() {
                 Some(exchange) if exchange.request.method == request.method => Told::Answer(exchange.response.given()),

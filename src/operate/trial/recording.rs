@@ -189,7 +189,9 @@ impl Answer {
     }
 
     /// The answer as the client gives it.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Where no answer came.
     pub fn given(&self) -> Result<Response, SendError> {
         if let Some(error) = self.error {
             return Err(self.unsent(error));

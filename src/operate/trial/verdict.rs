@@ -170,23 +170,23 @@ impl Verdict {
         Self { refusal: Some(Refused { code, message, failures }), ..Self::empty(case, "refused") }
     }
 
-    pub(super) fn unanswered(trial: Trial, recorded: &[Exchange], missing: Missing) -> Self {
+    pub(super) fn unanswered(trial: &Trial, recorded: &[Exchange], missing: &Missing) -> Self {
         let shown = Shown(&trial.redactor);
         let request = trial.heard.last().map(|heard| shown.request(&heard.request)).unwrap_or_default();
         let nearest = missing.nearest.and_then(|at| recorded.get(at)).map(|exchange| shown.expected(exchange));
         let differs = missing.differs.iter().map(|text| trial.redactor.text(text).into_owned()).collect();
         let unanswered = Some(Unanswered { request, nearest, place: missing.nearest, differs });
-        Self { unanswered, ..Self::told(&trial, "unanswered") }
+        Self { unanswered, ..Self::told(trial, "unanswered") }
     }
 
-    pub(super) fn of(trial: Trial, playback: &Playback<'_>) -> Self {
+    pub(super) fn of(trial: &Trial, playback: &Playback<'_>) -> Self {
         let shown = Shown(&trial.redactor);
         let unused = playback.leftover().map(|(exchange, times)| Unused {
             method: exchange.request.method.clone(),
             url: shown.url(&exchange.request.url),
             times,
         });
-        Self { unused: unused.collect(), ..Self::ended(&trial) }
+        Self { unused: unused.collect(), ..Self::ended(trial) }
     }
 
     /// Of a run that ended.

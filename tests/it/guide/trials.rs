@@ -117,16 +117,13 @@ fn compared(example: &Example, verdict: &Verdict) -> Option<String> {
     if changes.is_empty() {
         return None;
     }
-    let mut told = String::from("comes to something else:");
+    let mut told = vec!["comes to something else:".to_owned()];
     for change in changes {
         let shown = |value: Option<Value>| value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
-        told += &format!("\n    {}: expected {}, given {}", change.pointer, shown(change.before), shown(change.after));
+        told.push(format!("{}: expected {}, given {}", change.pointer, shown(change.before), shown(change.after)));
     }
-    if let Some(error) = &verdict.last_error {
-        told += &format!("\n    last_error: {error}");
-    }
-    if let Some(refusal) = &verdict.refusal {
-        told += &format!("\n    refused: {}", refusal.message);
-    }
-    Some(told + &format!("\n    trace: {}", verdict.trace))
+    told.extend(verdict.last_error.iter().map(|error| format!("last_error: {error}")));
+    told.extend(verdict.refusal.iter().map(|refusal| format!("refused: {}", refusal.message)));
+    told.push(format!("trace: {}", verdict.trace));
+    Some(told.join("\n    "))
 }
