@@ -246,7 +246,9 @@ impl Stepper {
         Output::Done(Outcome::Failed { phase: self.phase(), step: self.label(), failure })
     }
 
-    pub(super) fn label(&self) -> Option<String> {
+    /// What the step that is next or under way is called: its name, or its index.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
         let step = steps(&self.start.plan, self).get(self.progress.index)?;
         Some(step.name.clone().unwrap_or_else(|| self.progress.index.to_string()))
     }
