@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::classify::expression_failure;
+use super::paging::Shape;
 use super::{multipart, url};
 use crate::definitions::{Body, BodyFormat, QueryArrayFormat};
 use crate::expression::Scope;
@@ -23,23 +24,31 @@ pub(super) struct Rendered {
     pub(super) value: Value,
 }
 
-/// Renders `body` with `over`, which a step brings, laid on it. `None` when it is undefined.
+/// Renders `body` with `over`, which a step brings, laid on it, and with what a page changes. `None` when it is undefined.
 ///
 /// # Errors
 /// When an expression fails, or the value has no such form.
-pub(super) fn render(body: &Body, over: Option<Value>, scope: &Scope) -> Result<Option<Rendered>, Failure> {
-    let mut value = match &body.value {
+pub(super) fn render(
+    body: Option<&Body>,
+    over: Option<Value>,
+    page: Option<&Shape<'_>>,
+    scope: &Scope,
+) -> Result<Option<Rendered>, Failure> {
+    let mut value = match body.and_then(|body| body.value.as_ref()) {
         Some(template) => template.render(scope).map_err(|error| expression_failure("the body", &error))?,
         None => None,
     };
     if let Some(over) = over {
         lay(&mut value, over);
     }
-    if !body.query.is_empty() {
+    if let Some(body) = body.filter(|body| !body.query.is_empty()) {
         value = Some(with_query(body, value, scope)?);
     }
-    match &body.format {
-        BodyFormat::Null => Ok(Some(json(Value::Null))),
+    if let Some(page) = page {
+        page.body(&mut value)?;
+    }
+    match body.map_or(&BodyFormat::Json, |body| &body.format) {
+        BodyFormat::Null if !page.is_some_and(Shape::drops_body) => Ok(Some(json(Value::Null))),
         format => value.map(|value| write(format, value, scope)).transpose().map(Option::flatten),
     }
 }

@@ -20,6 +20,7 @@ mod exchange;
 mod local;
 mod model;
 mod multipart;
+mod paging;
 mod parse;
 mod place;
 mod probe;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::body::{self, Rendered};
 use super::caller::Caller;
 use super::classify::expression_failure;
+use super::paging::Shape;
 use super::url;
 use crate::definitions::{Authorization, RequestPlan, header_name};
 use crate::expression::{ExprKind, Scope, Text};
@@ -26,6 +27,8 @@ pub(super) struct Rendering<'a> {
     /// The idempotency key and its header.
     pub(super) key: Option<(&'a str, String)>,
     pub(super) timeout: Duration,
+    /// What one page of a list changes.
+    pub(super) page: Option<&'a Shape<'a>>,
 }
 
 /// Renders `plan`.
@@ -48,7 +51,8 @@ fn build(plan: &RequestPlan, with: Rendering<'_>, caller: &Caller) -> Result<Req
         None => Vec::new(),
         Some(inputs) => caller.query_beside(&inputs.query_taken).collect(),
     };
-    let url = url::render(&plan.target, &plan.query, &more, plan.array_format, scope)?;
+    let target = with.page.and_then(Shape::target).unwrap_or(&plan.target);
+    let mut url = url::render(target, &plan.query, &more, plan.array_format, scope)?;
     let mut headers = Vec::new();
     for header in &plan.headers {
         if let Some(value) = &header.value {
@@ -56,10 +60,12 @@ fn build(plan: &RequestPlan, with: Rendering<'_>, caller: &Caller) -> Result<Req
         }
     }
     headers.extend(caller.headers.iter().cloned());
-    let body = match &plan.body {
-        Some(body) => body::render(body, caller.body_beside(plan.inputs.as_deref()), scope)?,
-        None => None,
-    };
+    if let Some(page) = with.page {
+        page.url(&mut url)?;
+        page.headers(&mut headers);
+    }
+    let page = with.page.filter(|_| plan.method.has_body());
+    let body = body::render(plan.body.as_ref(), caller.body_beside(plan.inputs.as_deref()), page, scope)?;
     let sent = body.map(|body| settle(body, plan, &mut headers)).transpose()?;
     let mut request =
         Request { method: plan.method.as_str().to_owned(), url, headers, body: None, timeout: with.timeout };
@@ -107,7 +113,7 @@ pub(super) fn header_text(name: &str, value: &Text, scope: &Scope) -> Result<Str
 }
 
 /// A value that a header can carry: printable ASCII, so that no value ends the line or means another thing elsewhere.
-fn check_header(name: &str, text: String) -> Result<String, Failure> {
+pub(super) fn check_header(name: &str, text: String) -> Result<String, Failure> {
     let sound = |byte: u8| byte == b'\t' || (0x20..0x7f).contains(&byte);
     if text.len() > MAX_HEADER_BYTES || !text.bytes().all(sound) {
         return Err(Failure::permanent(

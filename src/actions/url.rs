@@ -98,7 +98,7 @@ fn check_path(path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_text(url: &str) -> Result<(), Failure> {
+pub(super) fn check_text(url: &str) -> Result<(), Failure> {
     if url.len() > MAX_URL_BYTES {
         return Err(refused(format!("the URL has {} bytes; at most {MAX_URL_BYTES} are allowed", url.len())));
     }

@@ -9,6 +9,7 @@ use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
 use super::step;
@@ -18,7 +19,7 @@ use crate::lifecycle::{AuthenticationMethod, Phase};
 const MAX_STEPS: usize = 100;
 
 /// What a step may have.
-const STEP_MEMBERS: [&str; 12] = [
+const STEP_MEMBERS: [&str; 13] = [
     "type",
     "config",
     "name",
@@ -31,6 +32,7 @@ const STEP_MEMBERS: [&str; 12] = [
     "probe",
     "idempotency_key",
     "allow_in_sandbox",
+    "paginate",
 ];
 
 impl Plan {
@@ -122,7 +124,7 @@ fn action(node: &Node<'_>, config: &Node<'_>) -> Result<Action, CompileError> {
 
 fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
     node.only(&[&STEP_MEMBERS[..], request::step_members(node)].concat())?;
-    let kind = kind(node, integration)?;
+    let mut kind = kind(node, integration)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),
         _ => true,
@@ -130,6 +132,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
     let flag = |key: &str| node.get(key).map(|flag| flag.flag()).transpose().map(Option::unwrap_or_default);
     let expression = |key: &str| node.get(key).map(|source| source.expression()).transpose();
     let on_unknown = on_unknown(node, reads)?;
+    let paginate = pagination::choose(node.get("paginate").as_ref(), &mut kind, on_unknown)?;
     Ok(Step {
         name: node.get("name").map(|name| step_name(&name)).transpose()?,
         run_if: expression("run_if")?,
@@ -141,6 +144,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
         probe: step::probe(node, integration, &kind, on_unknown)?,
         idempotency_header: idempotency_header(node)?,
         allow_in_sandbox: flag("allow_in_sandbox")?,
+        paginate,
         kind,
     })
 }

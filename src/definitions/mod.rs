@@ -18,6 +18,7 @@ mod error;
 mod load;
 mod model;
 mod node;
+mod pagination;
 mod plan;
 mod request;
 mod step;
@@ -31,6 +32,10 @@ pub use effective::Effective;
 pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
+pub use pagination::{
+    Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
+    MAX_PAGES, Pagination,
+};
 pub use plan::{
     Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
     QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,

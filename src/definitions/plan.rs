@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::pagination::Pagination;
 use super::{CompileError, CredentialPlan, IntegrationRef};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
@@ -108,6 +109,8 @@ pub struct Step {
     pub idempotency_header: Option<String>,
     /// Whether a sandbox account may perform it although it writes.
     pub allow_in_sandbox: bool,
+    /// Whether it asks for all pages of a list, and not for the first alone.
+    pub paginate: bool,
 }
 
 impl Step {
@@ -278,14 +281,12 @@ pub struct RequestPlan {
     pub response_path: Option<ResponsePath>,
     /// What tells errors from successes beyond the status code.
     pub error_expression: Option<Expression>,
+    /// How its pages are asked for; only where the step walks through them or the templates name `pagination`.
+    pub pagination: Option<Box<Pagination>>,
     /// What a step brings for the resource's method that it refers to; `None` where it refers to none.
     pub inputs: Option<Box<Inputs>>,
     /// How an answer's body is read.
     pub answer: AnswerFormat,
-    /// Where later pages have what the first one has at `response_path`.
-    pub pagination_path: Option<ResponsePath>,
-    /// Whether later pages are asked for without a body.
-    pub ignore_body_in_pagination: bool,
     /// Headers without which it is not sent, lower case.
     pub required_headers: Vec<String>,
     /// The scopes it needs, for what is said of a 403.
@@ -296,7 +297,8 @@ impl RequestPlan {
     /// The expressions that see data of the provider.
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let paths = self.response_path.iter().chain(&self.pagination_path).map(|path| &path.object);
-        paths.chain(&self.error_expression)
+        let pages = self.pagination.iter().flat_map(|pagination| pagination.expressions());
+        paths.chain(&self.error_expression).chain(pages)
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{
     AnswerFormat, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
 };
@@ -61,7 +62,7 @@ const KNOWN: [&str; 34] = [
 
 /// Members that would change what is sent or understood, and that this version does not perform: leaving them out
 /// silently would be wrong.
-const NOT_YET: [&str; 2] = ["paginate", "truto_static_gate_id"];
+const NOT_YET: [&str; 1] = ["truto_static_gate_id"];
 
 const CONTENT_TYPE: &str = "content-type";
 
@@ -117,6 +118,8 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
         // The integration's is that of its usual bodies, which are JSON.
         headers.retain(|header| header.name != CONTENT_TYPE || header.value.is_none());
     }
+    let pagination =
+        pagination::compile(layers.all(), |path| target::compile(base.as_ref(), Some(path), host_from_tenant))?;
     Ok(RequestPlan {
         method,
         target,
@@ -127,10 +130,9 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
         authorization: authorization::compile(&layers, config)?,
         response_path: layers.own("response_path").map(|path| response_path(&path)).transpose()?,
         error_expression: layers.get("error_expression").map(|expression| expression.expression()).transpose()?,
+        pagination: pagination.map(Box::new),
         inputs: inputs.map(Box::new),
         answer: answer(&layers)?,
-        pagination_path: layers.own("pagination_path").map(|path| response_path(&path)).transpose()?,
-        ignore_body_in_pagination: layers.flag("ignore_body_in_pagination")?,
         required_headers: fields::required_headers(layers.get("required_headers").as_ref())?,
         scopes: scopes(&layers, integration)?.map(Box::new),
     })
@@ -145,6 +147,9 @@ fn check_members(config: &Node<'_>, referred: Option<&Node<'_>>) -> Result<(), C
                 return Err(member.refuse(format!("`{key}` is not supported by this version")));
             }
         }
+    }
+    if let Some(paginate) = config.get("paginate") {
+        return Err(paginate.refuse("belongs to the step: write it beside `config`"));
     }
     if referred.is_none()
         && let Some(id) = config.get("id")

@@ -27,7 +27,7 @@ mod text;
 pub(crate) mod xml;
 
 pub use error::{ExprError, ExprKind};
-pub use jsonata::Expression;
+pub use jsonata::{Expression, Profile};
 pub use scope::{RESERVED, Scope};
 pub use shared::Shared;
 pub use strict::{Encoding, Text};

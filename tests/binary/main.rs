@@ -30,5 +30,6 @@ mod secrets;
 mod shared;
 mod shutdown;
 mod start;
+mod suite;
 mod support;
 mod topology;

@@ -16,6 +16,7 @@ mod broker;
 mod debug;
 mod exchange;
 mod operate;
+mod recorded;
 mod reducers;
 mod relay;
 mod relay_mix;

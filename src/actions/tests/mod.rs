@@ -7,12 +7,14 @@ mod crash;
 mod custom;
 mod failures;
 mod loops;
+mod paging;
 mod probes;
 mod properties;
 mod references;
 mod refresh;
 mod rendering;
 mod steps;
+mod unknown;
 mod worked;
 
 use std::collections::VecDeque;

@@ -23,6 +23,11 @@ impl<'a> Layers<'a> {
         &self.nodes[..self.shared]
     }
 
+    /// All layers.
+    pub(super) fn all(&self) -> &[Node<'a>] {
+        &self.nodes
+    }
+
     /// A member of the uppermost layer that has it. An explicit null switches off what is below.
     pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
         uppermost(&self.nodes, key)

@@ -210,7 +210,7 @@ fn a_request_that_cannot_be_made_is_refused_with_its_place_and_what_to_do() {
             "/body_format",
             "json, form, multipart, raw, xml",
         ),
-        (json!({ "path": "/", "paginate": true }), "/paginate", "not supported"),
+        (json!({ "path": "/", "paginate": true }), "/paginate", "beside `config`"),
         (json!({ "path": "/", "respone_path": "x" }), "/respone_path", "`respone_path` is not known here"),
         (json!({ "path": "/", "response_path": "a[" }), "/response_path", "does not compile"),
         (json!({ "path": "/", "error_expression": "status >" }), "/error_expression", "does not compile"),

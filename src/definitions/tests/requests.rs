@@ -84,8 +84,6 @@ fn what_only_describes_a_request_is_accepted_and_what_is_kept_for_later_is_on_th
         "required_headers": { "X-Trace": "of every request" },
     }));
     let plan = plan_of(&config);
-    assert_eq!(plan.pagination_path.unwrap().object.source(), "next");
-    assert!(plan.ignore_body_in_pagination);
     assert_eq!(plan.scopes.unwrap().needed, ["read", "write"]);
     assert_eq!(plan.required_headers, ["x-trace"]);
 }

@@ -1,0 +1,54 @@
+//! The pack: the functions that an expression sees beside the engine's own, by name.
+//!
+//! The tour: a topic has a file with its `FUNCTIONS`, which stand in [`GROUPS`]; [`call`] turns a plain function over JSON
+//! values into one of the engine's; [`failures`] has the sentence of each code that they fail with; [`seeded`] is what
+//! draws from the run's seed; [`unsupported`] says which names of the model's pack are refused, and why.
+//!
+//! Names and meaning are those of the npm package `@truto/truto-jsonata` (3.0.6), whose recorded answers are under
+//! `tests/data/functions`. An expression binds only what it mentions, so the pack costs nothing elsewhere. Bound functions
+//! win over the engine's own of the same name. A function is pure: same arguments, same result, no clock, no network.
+
+mod call;
+mod digests;
+mod encoding;
+mod failures;
+pub(super) mod seeded;
+mod switched_off;
+mod unsupported;
+mod values;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use jlens_core::HostFunction;
+
+pub(super) use failures::sentence;
+pub(super) use unsupported::reason;
+
+/// A function of the pack: its name and how it is made.
+pub(super) type Function = (&'static str, fn() -> HostFunction);
+
+/// The topics.
+const GROUPS: &[&[Function]] = &[digests::FUNCTIONS, encoding::FUNCTIONS, switched_off::FUNCTIONS, values::FUNCTIONS];
+
+static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
+    LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());
+
+/// The function of this name, if the pack has one.
+pub(super) fn find(name: &str) -> Option<HostFunction> {
+    BY_NAME.get(name).map(|make| make())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_one_function_and_is_not_refused_at_the_same_time() {
+        let listed: Vec<_> = GROUPS.iter().copied().flatten().map(|(name, _)| *name).collect();
+        assert_eq!(BY_NAME.len(), listed.len(), "a name is listed twice");
+        for name in listed {
+            assert_eq!(reason(name), None, "{name} is supported and unsupported");
+        }
+    }
+}
