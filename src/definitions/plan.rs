@@ -296,7 +296,7 @@ pub struct RequestPlan {
 impl RequestPlan {
     /// The expressions that see data of the provider.
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        let paths = self.response_path.iter().chain(&self.pagination_path).map(|path| &path.object);
+        let paths = self.response_path.iter().map(|path| &path.object);
         let pages = self.pagination.iter().flat_map(|pagination| pagination.expressions());
         paths.chain(&self.error_expression).chain(pages)
     }

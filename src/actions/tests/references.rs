@@ -18,7 +18,7 @@ fn proxy(method: &Value, mut config: Value) -> Ran {
     config["method"] = json!("do");
     refer(
         method,
-        json!({ "type": "request", "config": config }),
+        &json!({ "type": "request", "config": config }),
         json!({ "org": "o1", "api_key": "k", "filter": { "a": [1] } }),
     )
 }
