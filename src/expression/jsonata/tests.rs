@@ -219,7 +219,7 @@ fn errors_never_repeat_the_data() {
         "$eval(s)",
         "$base64decode(s & '*')",
         "$lookup(s, n)(s)",
-        "$join(n, s)",
+        "$split(n, s)",
     ] {
         let Err(error) = eval(source, root.clone()) else { panic!("{source} did not fail") };
         let shown = format!("{error} {error:?}");

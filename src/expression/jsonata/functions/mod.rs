@@ -9,13 +9,26 @@
 //! win over the engine's own of the same name. A function is pure: same arguments, same result, no clock, no network.
 
 mod call;
+mod csv;
+mod currency;
 mod digests;
 mod encoding;
 mod failures;
+#[cfg(test)]
+mod hostile;
+mod html;
+mod js;
+mod lodash;
+mod markdown;
+mod query;
+mod records;
 pub(super) mod seeded;
+mod similarity;
+mod splitter;
 mod switched_off;
 mod unsupported;
 mod values;
+mod xml;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -29,7 +42,22 @@ pub(super) use unsupported::reason;
 pub(super) type Function = (&'static str, fn() -> HostFunction);
 
 /// The topics.
-const GROUPS: &[&[Function]] = &[digests::FUNCTIONS, encoding::FUNCTIONS, switched_off::FUNCTIONS, values::FUNCTIONS];
+const GROUPS: &[&[Function]] = &[
+    csv::FUNCTIONS,
+    currency::FUNCTIONS,
+    digests::FUNCTIONS,
+    encoding::FUNCTIONS,
+    html::FUNCTIONS,
+    lodash::FUNCTIONS,
+    markdown::FUNCTIONS,
+    query::FUNCTIONS,
+    records::FUNCTIONS,
+    similarity::FUNCTIONS,
+    splitter::FUNCTIONS,
+    switched_off::FUNCTIONS,
+    values::FUNCTIONS,
+    xml::FUNCTIONS,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
     LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());
