@@ -8,6 +8,7 @@
 mod functions;
 mod input;
 mod mentions;
+mod outline;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +23,7 @@ use super::scope::Scope;
 use functions::seeded;
 use input::Input;
 use mentions::Mentions;
+pub use outline::{Outline, Variable, constant_value, function_names, is_function, unsupported};
 
 /// A compiled JSONata expression. A clone is cheap, and clones are evaluated on many threads at once.
 #[derive(Clone)]

@@ -62,6 +62,11 @@ const GROUPS: &[&[Function]] = &[
 static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
     LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());
 
+/// The names of the pack.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().copied().flatten().map(|(name, _)| *name)
+}
+
 /// The function of this name, if the pack has one.
 pub(super) fn find(name: &str) -> Option<HostFunction> {
     BY_NAME.get(name).map(|make| make())
