@@ -9,8 +9,8 @@
 //! whose answer was lost had its effect, `react` decides what follows from a failure, `local` performs the steps that need
 //! nobody, `place` is what a step sees, `request` renders (`caller` what a step brings for a resource's method, `body`
 //! and `multipart` what is sent), `response` reads (`parse` its bytes), `classify` sorts failures (`scopes` says more
-//! of a 403), `progress` is what survives a crash and `trace` what people see. Lacks: pagination, definitions' own
-//! rate-limit expressions.
+//! of a 403), `progress` is what survives a crash and `trace` what people see; `paging` leads
+//! from one page of a list to the next. Lacks: definitions' own rate-limit expressions.
 
 mod body;
 mod caller;

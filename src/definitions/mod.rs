@@ -8,7 +8,7 @@
 //! A request has three layers of config: the integration, the method of `resources` that a step refers to, and the step
 //! (`request/layers.rs`). A method that nothing refers to is never looked at.
 //!
-//! Lacks: members that this version does not execute (`webhook`, `pagination`, `rate_limit`, `tool_tags`) are kept in the
+//! Lacks: members that this version does not execute (`webhook`, `rate_limit`, `tool_tags`) are kept in the
 //! document and have no effect.
 
 mod compile;
