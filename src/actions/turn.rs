@@ -105,6 +105,14 @@ impl Items {
     }
 }
 
+impl Turn {
+    /// Forgets what was tried, but not when the turn began: what is rendered again is rendered the same.
+    pub(super) fn start_over(&mut self) {
+        self.tries = Tries::default();
+        self.probe = None;
+    }
+}
+
 impl StepProgress {
     /// The tries of the request that is made now.
     pub(super) const fn tries(&mut self) -> &mut Tries {

@@ -15,7 +15,7 @@ use super::error::CompileError;
 use super::node::Node;
 use super::pagination;
 use super::plan::{
-    AnswerFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
+    AnswerFormat, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
 };
 use super::target;
 use crate::expression::Expression;
@@ -63,6 +63,8 @@ const KNOWN: [&str; 34] = [
 /// Members that would change what is sent or understood, and that this version does not perform: leaving them out
 /// silently would be wrong.
 const NOT_YET: [&str; 1] = ["truto_static_gate_id"];
+
+const CONTENT_TYPE: &str = "content-type";
 
 /// What a step of type `proxy` may hold beside its config, or in place of one.
 const REFERENCE: [&str; 6] = ["resource", "method", "id", "query", "headers", "body"];
@@ -112,13 +114,19 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
     let inputs = inputs.map(|inputs| lay_inputs(inputs, &mut headers, &mut query, config));
     let pagination =
         pagination::compile(layers.all(), |path| target::compile(base.as_ref(), Some(path), host_from_tenant))?;
+    let body = body::compile(&layers, config, method, inputs.is_some())?;
+    let is_json = body.as_ref().is_none_or(|body| matches!(body.format, BodyFormat::Json | BodyFormat::Null));
+    if !is_json && !layers.names_own_header(CONTENT_TYPE) {
+        // The integration's is that of its usual bodies, which are JSON.
+        headers.retain(|header| header.name != CONTENT_TYPE || header.value.is_none());
+    }
     Ok(RequestPlan {
         method,
         target,
         headers,
         query,
         array_format: array_format.unwrap_or(QueryArrayFormat::Repeat),
-        body: body::compile(&layers, config, method, inputs.is_some())?,
+        body,
         authorization: authorization::compile(&layers, config)?,
         response_path: layers.own("response_path").map(|path| response_path(&path)).transpose()?,
         error_expression: layers.get("error_expression").map(|expression| expression.expression()).transpose()?,

@@ -27,6 +27,17 @@ fn each_format_has_its_bytes_and_its_type() {
     for (request, body, content_type) in [
         (json!({ "body": { "a": 1, "n": null } }), "{\"a\":1,\"n\":null}", "application/json"),
         (json!({ "body": "{{users:json}}" }), "[{\"id\":1}]", "application/json"),
+        (json!({ "body": { "users": "{{context.users}}" } }), "{\"users\":[{\"id\":1}]}", "application/json"),
+        (
+            json!({ "body": { "u": "{{users.0}}", "t": "a {{users.0}}" } }),
+            "{\"u\":{\"id\":1},\"t\":\"a [object Object]\"}",
+            "application/json",
+        ),
+        (
+            json!({ "body": { "ids": "{{ids}}", "n": "{{ids.0}}" } }),
+            "{\"ids\":\"1,2\",\"n\":\"1\"}",
+            "application/json",
+        ),
         (json!({ "body": { "users": "{{context.users:json}}" } }), "{\"users\":[{\"id\":1}]}", "application/json"),
         (
             json!({ "body": { "l": [1, 2], "o": { "x": "a b" }, "n": null }, "body_format": "form" }),
@@ -76,8 +87,26 @@ fn each_format_has_its_bytes_and_its_type() {
         ),
         (json!({ "query": { "b": "{{sub}}" }, "add_query_to_body": true }), "{\"b\":\"acme\"}", "application/json"),
     ] {
-        let ran = send(request.clone(), json!({ "users": [{ "id": 1 }], "sub": "acme" }));
+        let ran = send(request.clone(), json!({ "users": [{ "id": 1 }], "sub": "acme", "ids": [1, 2] }));
         assert_eq!(sent(&ran), (Some(body.to_owned()), Some(content_type.to_owned())), "{request}");
+    }
+}
+
+#[test]
+fn the_integrations_content_type_is_for_json_and_a_steps_own_for_whatever_it_sends() {
+    for (own, format, expected) in [
+        (json!({}), "json", "application/vnd.x+json"),
+        (json!({}), "form", "application/x-www-form-urlencoded"),
+        (json!({ "content-TYPE": "text/x" }), "form", "text/x"),
+        (json!({ "Content-Type": "text/x" }), "json", "text/x"),
+    ] {
+        let step = json!({ "type": "request", "config": {
+            "path": "/a", "method": "post", "body": { "a": 1 }, "headers": own, "body_format": format,
+        } });
+        let mut config = post_install(json!([step]));
+        config["headers"] = json!({ "Content-Type": "application/vnd.x+json" });
+        let ran = run(start(&config, json!({})), &[Reply::Json(200, json!({}))]);
+        assert_eq!(sent(&ran).1.as_deref(), Some(expected), "{own} {format}");
     }
 }
 

@@ -14,6 +14,7 @@ mod references;
 mod refresh;
 mod rendering;
 mod steps;
+mod unknown;
 mod worked;
 
 use std::collections::VecDeque;

@@ -16,7 +16,11 @@ fn refer(method: Value, step: Value, context: Value) -> Ran {
 fn proxy(method: Value, mut config: Value) -> Ran {
     config["resource"] = json!("users");
     config["method"] = json!("do");
-    refer(method, json!({ "type": "request", "config": config }), json!({ "org": "o1", "api_key": "k" }))
+    refer(
+        method,
+        json!({ "type": "request", "config": config }),
+        json!({ "org": "o1", "api_key": "k", "filter": { "a": [1] } }),
+    )
 }
 
 #[test]
@@ -235,7 +239,7 @@ fn a_definition_as_the_model_system_writes_them_makes_its_requests() {
         ] } },
     });
     let context = json!({
-        "oauth": { "token": { "access_token": "t" } }, "berths": "b7", "search_query": "s q", "filter_criteria": ["a", "b"],
+        "oauth": { "token": { "access_token": "t" } }, "berths": [{ "id": 7 }], "search_query": "s q", "filter_criteria": ["a", "b"],
         "pagination": { "page": 1 },
     });
     let ok = || Reply::Json(200, json!({ "data": { "berths": [{ "id": 1 }] } }));
@@ -247,7 +251,7 @@ fn a_definition_as_the_model_system_writes_them_makes_its_requests() {
             "https://api.harbour.test/berths?search=s%20q&filter=a%2Cb&page=1",
         ]
     );
-    assert_eq!(ran.sent[0].body.as_deref(), Some(&br#"{"berths":"b7"}"#[..]));
+    assert_eq!(ran.sent[0].body.as_deref(), Some(&br#"{"berths":[{"id":7}]}"#[..]));
     assert_eq!(ran.sent[1].body, None);
     for request in &ran.sent {
         let given = request.headers.iter().filter(|(name, _)| name == "authorization").collect::<Vec<_>>();

@@ -43,7 +43,7 @@ pub(super) fn compile(
     if own.is_none() && given.is_none() && query.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Body { format, value: own.map(|body| body.template()).transpose()?, query }))
+    Ok(Some(Body { format, value: own.map(|body| body.data()).transpose()?, query }))
 }
 
 fn format(layers: &Layers<'_>) -> Result<BodyFormat, CompileError> {

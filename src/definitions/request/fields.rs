@@ -68,7 +68,7 @@ pub(super) fn query(layers: &[Node<'_>]) -> Result<Vec<Parameter>, CompileError>
 pub(super) fn parameter(name: &str, node: &Node<'_>) -> Result<Parameter, CompileError> {
     let mut placeholders = Vec::new();
     collect_placeholders(node.value, &mut placeholders);
-    Ok(Parameter { name: name.to_owned(), value: node.template()?, placeholders })
+    Ok(Parameter { name: name.to_owned(), value: node.data()?, placeholders })
 }
 
 fn collect_placeholders(value: &Value, found: &mut Vec<String>) {

@@ -38,6 +38,12 @@ impl<'a> Layers<'a> {
         uppermost(&self.nodes[1..], key)
     }
 
+    /// Whether the method or the step itself says something of the header `name` (lower case).
+    pub(super) fn names_own_header(&self, name: &str) -> bool {
+        let headers = self.nodes[1..].iter().filter_map(|node| node.value.get("headers")?.as_object());
+        headers.flat_map(|headers| headers.keys()).any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     /// A yes or no of the method or the step.
     pub(super) fn flag(&self, key: &str) -> Result<bool, CompileError> {
         self.own(key).map(|flag| flag.flag()).transpose().map(Option::unwrap_or_default)
