@@ -59,7 +59,7 @@ fn json_to_csv(args: &[Option<Value>]) -> Outcome {
         }
     }
     out.push(body.as_str())?;
-    Ok(out.into_value())
+    Ok(Some(out.into_value()))
 }
 
 fn push_joined(out: &mut Text, cells: &[String], delimiter: &str) -> Result<(), Fault> {

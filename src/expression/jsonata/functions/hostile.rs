@@ -23,6 +23,10 @@ fn records(count: usize) -> Value {
         .collect()
 }
 
+fn numbered(count: usize, before: &str, after: &str) -> String {
+    (0..count).flat_map(|index| [before.to_owned(), index.to_string(), after.to_owned()]).collect()
+}
+
 /// Evaluates over `x`: the code of the failure, or the size of the result.
 fn outcome(source: &str, x: &Value) -> Result<usize, String> {
     let scope = Scope::new(Map::from_iter([("x".to_owned(), x.clone())]), 0, 1);
@@ -195,8 +199,8 @@ fn markdown_made_to_be_parsed_for_long_is_not() {
 fn html_made_to_be_parsed_for_long_is_not() {
     let text = |piece: &str, times: usize| Value::from(piece.repeat(times));
     let after = |start: &str, piece: &str, times: usize| Value::from(format!("{start}{}", piece.repeat(times)));
-    let many: String = (0..100_000).map(|index| format!("<b a={index}>")).collect();
-    let attributes: String = (0..500_000).map(|index| format!(" a{index}")).collect();
+    let many = numbered(100_000, "<b a=", ">");
+    let attributes = numbered(500_000, " a", "");
     check(&[
         ("$convertHtmlToMarkdown(x)", text("<div>", 1 << 20), "html_too_large"),
         ("$convertHtmlToMarkdown(x)", text("<p>", 1 << 20), "html_too_large"),
