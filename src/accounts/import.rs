@@ -118,6 +118,7 @@ impl Accounts {
             channel: message.channel,
             correlation_id: message.correlation_id,
             traceparent: message.traceparent,
+            progress: None,
             claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
         };
         let transition = decision.transition.unwrap_or(CREATED);

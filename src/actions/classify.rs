@@ -13,7 +13,7 @@ use crate::upstream::SendError;
 pub const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// Where providers put what they have to say, best first.
-const MESSAGE_NAMES: [&str; 11] = [
+const MESSAGE_NAMES: [&str; 14] = [
     "message",
     "msg",
     "errorMessage",
@@ -25,6 +25,9 @@ const MESSAGE_NAMES: [&str; 11] = [
     "title",
     "error",
     "errors",
+    "fault",
+    "_text",
+    "_cdata",
 ];
 
 /// A failed attempt, and how long the provider asked to wait.
@@ -117,7 +120,14 @@ fn dig(value: &Value, depth: u8) -> Option<&str> {
         Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()),
         Value::Array(items) if depth > 0 => items.iter().find_map(|item| dig(item, depth - 1)),
         Value::Object(members) if depth > 0 => {
-            MESSAGE_NAMES.iter().find_map(|name| members.get(*name).and_then(|member| dig(member, depth - 1)))
+            let named = |name: &&str| {
+                // XML writes `Message`, and the text of an element is a member of it.
+                let found = members.get(*name).or_else(|| {
+                    members.iter().find(|(member, _)| member.eq_ignore_ascii_case(name)).map(|(_, found)| found)
+                });
+                found.and_then(|found| dig(found, depth - 1))
+            };
+            MESSAGE_NAMES.iter().find_map(|name| named(&name))
         }
         _ => None,
     }
@@ -207,6 +217,7 @@ mod tests {
             (json!("plain words"), Some("plain words")),
             (json!("<html>login</html>"), None),
             (json!({ "message": "" }), None),
+            (json!({ "Error": { "Code": { "_text": "7" }, "Message": { "_text": "in XML" } } }), Some("in XML")),
             (json!({ "code": 7 }), None),
             (json!(null), None),
         ] {

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use super::context;
 use super::model::{Output, Tick};
+use super::paging::{self, Pager};
 use super::progress::Intent;
 use super::request::{self, Rendering};
-use super::response::{self, Answer};
+use super::response;
 use super::stepper::{Stepper, steps};
 use super::trace::Mark;
 use crate::definitions::{Authorization, Plan, RequestPlan, Step, StepKind};
-use crate::upstream::{Response, SendError};
+use crate::lifecycle::Failure;
+use crate::upstream::{Request, Response, SendError};
 
 /// A token that expires within this time is refreshed before it is used, in milliseconds.
 const EXPIRY_MARGIN_MS: i64 = 30_000;
@@ -27,21 +29,26 @@ impl Stepper {
         if timeout.is_zero() {
             return Some(self.out_of_time());
         }
+        if step.paginate
+            && let Some(pagination) = &request.pagination
+        {
+            self.progress.step.turn.pager.get_or_insert_with(|| Box::new(Pager::begin(pagination)));
+        }
         if let Some(probe) = step.probe.as_ref().filter(|_| self.is_probing()) {
             return Some(self.probe(step, probe, tick));
         }
         if let Some(intent) = &self.progress.intent {
+            if self.progress.word.take().is_some() {
+                // Used up before it goes out: nobody allowed a third time.
+                self.resending = true;
+                self.dirty = true;
+            }
             return Some(Output::Send(intent.request(timeout)));
         }
         if self.is_about_to_expire(request, tick) {
             return Some(self.renew());
         }
-        let mut scope = self.scope(tick);
-        let key = step.idempotency_header.as_deref().map(|header| (header, self.progress.turn_key(self.start.run_id)));
-        let method = self.start.account.authentication_method;
-        let rendered = request::render(request, Rendering { scope: &mut scope, method, key, timeout });
-        self.scope = Some(scope);
-        match rendered {
+        match self.rendered(step, request, timeout, tick) {
             Ok(rendered) => {
                 if step.needs_intent() {
                     self.progress.intent = Some(Intent::of(&rendered));
@@ -55,6 +62,29 @@ impl Stepper {
                 self.give_up(step, failure)
             }
         }
+    }
+
+    fn rendered(
+        &mut self,
+        step: &Step,
+        request: &RequestPlan,
+        timeout: Duration,
+        tick: Tick,
+    ) -> Result<Request, Failure> {
+        let mut scope = self.scope(tick);
+        let key = step.idempotency_header.as_deref().map(|header| (header, self.progress.turn_key(self.start.run_id)));
+        let method = self.start.account.authentication_method;
+        let with = Rendering { scope: &mut scope, method, key, timeout, page: None };
+        let rendered = match &request.pagination {
+            None => request::render(request, with),
+            Some(pagination) => {
+                let pager = &mut self.progress.step.turn.pager;
+                let pager = if step.paginate { pager.as_deref_mut() } else { None };
+                paging::render(request, pagination, pager, with)
+            }
+        };
+        self.scope = Some(scope);
+        rendered
     }
 
     /// How long the next request of the step may take; nothing when the part's time is used up.
@@ -86,13 +116,20 @@ impl Stepper {
         let answer = response::read(response, request, &mut scope, step.retry_safe(), tick.now_ms);
         self.scope = Some(scope);
         match answer {
-            Ok(Answer { result, response }) => {
+            Ok(answer) => {
                 let mut entry = self.entry(step, Mark::Success, tick);
                 entry.http_status = Some(status);
-                entry.result = Some(Arc::clone(&result));
+                entry.result = Some(Arc::clone(&answer.result));
                 self.progress.trace.push(entry);
                 self.dirty |= self.progress.intent.take().is_some();
-                self.settle(step, Some(result), Some(response)).unwrap_or_else(|| self.walk(tick))
+                let ended = match self.progress.step.turn.pager.take().zip(request.pagination.as_ref()) {
+                    Some((pager, pagination)) => self.turn_page(step, pager, pagination, answer, tick),
+                    None => self.settle(step, Some(answer.result), Some(answer.response)),
+                };
+                ended.unwrap_or_else(|| self.walk(tick))
+            }
+            Err(refusal) if self.is_past_the_end(request, &refusal.failure) => {
+                self.end_pages(step, tick).unwrap_or_else(|| self.walk(tick))
             }
             Err(refusal) => self.react(step, request, refusal, tick),
         }

@@ -6,22 +6,29 @@
 //!
 //! In here `stepper` says what goes out and what is awaited, `walk` which step is next and whether it is performed, `turn`
 //! what a step is performed for (the items of its loop), `exchange` asks the provider, `probe` whether a request
-//! whose answer was lost had its effect, `react` decides what follows from a
-//! failure, `local` performs the steps that need nobody, `place` is what a step sees, `request` renders, `response` reads,
-//! `classify` sorts failures, `progress` is what survives a crash and `trace` what people see. Lacks: pagination,
-//! definitions' own rate-limit expressions.
+//! whose answer was lost had its effect, `react` decides what follows from a failure, `local` performs the steps that need
+//! nobody, `place` is what a step sees, `request` renders (`caller` what a step brings for a resource's method, `body`
+//! and `multipart` what is sent), `response` reads (`parse` its bytes), `classify` sorts failures (`scopes` says more
+//! of a 403), `progress` is what survives a crash and `trace` what people see. Lacks: pagination, definitions' own
+//! rate-limit expressions.
 
+mod body;
+mod caller;
 mod classify;
 mod context;
 mod exchange;
 mod local;
 mod model;
+mod multipart;
+mod paging;
+mod parse;
 mod place;
 mod probe;
 mod progress;
 mod react;
 mod request;
 mod response;
+mod scopes;
 mod stepper;
 mod trace;
 mod turn;

@@ -60,7 +60,8 @@ impl Stepper {
         let timeout = self.timeout(step);
         let mut scope = self.scope(tick);
         let method = self.start.account.authentication_method;
-        let rendered = request::render(&probe.request, Rendering { scope: &mut scope, method, key: None, timeout });
+        let rendered =
+            request::render(&probe.request, Rendering { scope: &mut scope, method, key: None, timeout, page: None });
         self.scope = Some(scope);
         match rendered {
             Ok(rendered) => Output::Send(rendered),

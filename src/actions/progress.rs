@@ -15,7 +15,7 @@ use super::trace::{Trace, present};
 use super::turn::StepProgress;
 use crate::definitions::Step;
 use crate::expression::Shared;
-use crate::lifecycle::Phase;
+use crate::lifecycle::{Phase, Unknown};
 use crate::upstream::Request;
 
 /// What of a definition is being performed.
@@ -73,6 +73,9 @@ pub struct Progress {
     /// The last result; absent is *undefined*, which is not null.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(super) previous: Option<Arc<Value>>,
+    /// What an operator said about the request below; it holds for one sending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) word: Option<Unknown>,
     /// A request whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) intent: Option<Intent>,
@@ -99,6 +102,7 @@ impl Progress {
             steps: BTreeMap::new(),
             unmet: BTreeSet::new(),
             previous: None,
+            word: None,
             intent: None,
             trace: Trace::default(),
         }
@@ -110,6 +114,18 @@ impl Progress {
     pub fn with_trace(mut self, clean: impl FnOnce(Value) -> Value) -> Self {
         // A trace that cannot be read back is not worth a secret.
         self.trace = serde_json::from_value(clean(self.trace.to_value())).unwrap_or_default();
+        self
+    }
+
+    /// Where another run goes on from, after this one ended without knowing what became of its last request: an operator
+    /// knows. The other run has its own time, attempts and trace; what this one wrote reached the account with its end.
+    #[must_use]
+    pub fn answered(mut self, word: Unknown) -> Self {
+        self.word = Some(word);
+        self.step.turn.start_over();
+        self.active_ms = 0;
+        self.writes = Map::new();
+        self.trace = Trace::default();
         self
     }
 

@@ -19,7 +19,7 @@ use super::progress::{Part, Progress};
 use super::trace::{Entry, Mark, Trace};
 use crate::definitions::{Plan, Step};
 use crate::expression::Scope;
-use crate::lifecycle::{Class, Failure, Phase, ReasonCode};
+use crate::lifecycle::{Class, Failure, Phase, ReasonCode, Unknown};
 
 /// What the stepper waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Stepper {
     seen_ms: u64,
     /// Whether the intent is of the request that goes out next or just went out, and of no earlier one.
     pub(super) fresh: bool,
+    /// Whether the intent is sent once more because an operator said so, and is not answered yet.
+    pub(super) resending: bool,
     /// The scope of this part's steps so far; none when the context changed since.
     pub(super) scope: Option<Scope>,
 }
@@ -101,6 +103,7 @@ impl Stepper {
             sent_at_ms: None,
             seen_ms: 0,
             fresh: false,
+            resending: false,
             scope: None,
         }
     }
@@ -118,11 +121,11 @@ impl Stepper {
         let output = match (self.awaiting, input) {
             (Awaiting::Begin, Input::Begin) => self.begin(tick),
             (Awaiting::Answer, Input::Answered(response)) => {
-                self.fresh = false;
+                (self.fresh, self.resending) = (false, false);
                 self.answered(response, tick)
             }
             (Awaiting::Answer, Input::Unanswered(error)) => {
-                self.fresh = false;
+                (self.fresh, self.resending) = (false, false);
                 self.unanswered(&error, tick)
             }
             (Awaiting::Save, Input::Saved) => match self.held.take() {
@@ -144,9 +147,16 @@ impl Stepper {
     /// Says that the last output was not performed and will not be: the run is put away instead. Without it a request
     /// that never went out would leave an intent, and the next stepper could not know that it had no effect.
     pub fn withdraw(&mut self) {
-        if self.fresh && matches!(self.awaiting, Awaiting::Answer | Awaiting::Save) {
+        if !matches!(self.awaiting, Awaiting::Answer | Awaiting::Save) {
+            return;
+        }
+        if self.fresh {
             self.progress.intent = None;
             self.fresh = false;
+        }
+        if self.resending {
+            self.progress.word = Some(Unknown::Resend);
+            self.resending = false;
         }
     }
 
@@ -263,6 +273,7 @@ impl Stepper {
             kind: if self.is_probing() { "probe" } else { step.kind.word() }.into(),
             name: step.name.clone(),
             item: self.progress.step.item(),
+            page: self.progress.step.page(),
             attempt: self.progress.step.tries().attempts,
             status,
             duration_ms: self.sent_at_ms.take().map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms)),

@@ -43,6 +43,9 @@ pub(super) struct Entry<R = Arc<Value>> {
     /// The item of its loop, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) item: Option<usize>,
+    /// The page that was asked for, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) page: Option<u32>,
     pub(super) attempt: u32,
     pub(super) status: Mark,
     pub(super) duration_ms: u64,
@@ -60,14 +63,15 @@ pub(super) struct Entry<R = Arc<Value>> {
 impl Entry {
     /// As people may see it; of an error so much as `excerpt` leaves.
     fn told<'a>(&'a self, redactor: &'a Redactor, excerpt: impl Fn(&str) -> String) -> Entry<Redacted<'a>> {
-        let Self { phase, index, kind, name, item, attempt, status, duration_ms, http_status, result, class, error } =
-            self;
+        let Self { phase, index, kind, name, item, page, attempt, status, duration_ms, .. } = self;
+        let Self { http_status, result, class, error, .. } = self;
         Entry {
             phase: *phase,
             index: *index,
             kind: kind.clone(),
             name: name.as_ref().map(|name| redactor.text(name).into_owned()),
             item: *item,
+            page: *page,
             attempt: *attempt,
             status: *status,
             duration_ms: *duration_ms,
@@ -156,6 +160,7 @@ mod tests {
             kind: "request".into(),
             name: None,
             item: None,
+            page: None,
             attempt: 1,
             status,
             duration_ms: 0,

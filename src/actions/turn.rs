@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::model::Output;
+use super::paging::Pager;
 use super::progress::Progress;
 use super::stepper::Stepper;
 use super::trace::json_bytes;
@@ -59,6 +60,9 @@ pub(super) struct Turn {
     /// Those of the probe, while one is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) probe: Option<Tries>,
+    /// How far its walk through pages has come, where it makes one; the tries are those of the present page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pager: Option<Box<Pager>>,
 }
 
 /// How often one request was tried, and what became of it.
@@ -101,6 +105,14 @@ impl Items {
     }
 }
 
+impl Turn {
+    /// Forgets what was tried, but not when the turn began: what is rendered again is rendered the same.
+    pub(super) fn start_over(&mut self) {
+        self.tries = Tries::default();
+        self.probe = None;
+    }
+}
+
 impl StepProgress {
     /// The tries of the request that is made now.
     pub(super) const fn tries(&mut self) -> &mut Tries {
@@ -115,6 +127,11 @@ impl StepProgress {
         self.items.as_ref().map(Items::index)
     }
 
+    /// The page that is asked for, from 1, where there are pages.
+    pub(super) fn page(&self) -> Option<u32> {
+        self.turn.pager.as_ref().map(|pager| pager.pages() + 1)
+    }
+
     /// Whether a loop has nothing left to do.
     pub(super) fn is_through(&self) -> bool {
         self.items.as_ref().is_some_and(|items| items.item().is_none())
@@ -122,19 +139,20 @@ impl StepProgress {
 }
 
 impl Progress {
-    /// The key of the present turn, the same for all attempts of its request.
+    /// The key of the present turn, or of its present page, the same for all attempts of its request.
     pub(super) fn turn_key(&self, run: uuid::Uuid) -> String {
         let step = format!("{run}:{}:{}", self.part, self.index);
-        match self.step.item() {
-            Some(item) => format!("{step}:{item}"),
-            None => step,
-        }
+        let item = self.step.item().map(|item| format!(":{item}")).unwrap_or_default();
+        // The key of the first page would bring the first page again.
+        let page = self.step.page().filter(|page| *page > 1).map(|page| format!(":page{page}")).unwrap_or_default();
+        format!("{step}{item}{page}")
     }
 
-    /// A number of its own for each turn of the run.
+    /// A number of its own for each turn of the run, and for each of its pages.
     pub(super) fn turn_number(&self) -> u64 {
         let item = self.step.item().map_or(0, |item| item as u64 + 1);
-        ((self.part as u64) << 56 | item << 32 | self.index as u64).wrapping_add(1)
+        let page = self.step.page().map_or(0, |page| u64::from(page) - 1);
+        ((self.part as u64) << 56 | item << 32 | page << 16 | self.index as u64).wrapping_add(1)
     }
 }
 

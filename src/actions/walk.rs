@@ -14,7 +14,7 @@ use super::trace::Mark;
 use super::turn::{Items, MAX_ITEMS};
 use crate::definitions::{Step, StepKind};
 use crate::expression::Expression;
-use crate::lifecycle::{Failure, Phase, ReasonCode};
+use crate::lifecycle::{Failure, Phase, ReasonCode, Unknown};
 
 impl Stepper {
     pub(super) fn begin(&mut self, tick: Tick) -> Output {
@@ -38,10 +38,17 @@ impl Stepper {
         Some(Failure::permanent(ReasonCode::DefinitionInvalid, format!("the definition: {why}")))
     }
 
-    /// Goes on after a request whose answer was lost with the worker that sent it.
+    /// Goes on after a request whose answer was lost with the worker that sent it, or with an earlier run.
     fn in_doubt(&mut self, tick: Tick) -> Output {
         let plan = Arc::clone(&self.start.plan);
         match steps(&plan, self).get(self.progress.index) {
+            Some(step) if self.progress.word == Some(Unknown::Skip) => {
+                self.progress.word = None;
+                self.forget_intent();
+                self.note(step, Mark::Skipped, tick, None, None);
+                self.settle(step, Some(Arc::default()), Some(Value::Null.into())).unwrap_or_else(|| self.walk(tick))
+            }
+            Some(_) if self.progress.word.is_some() => self.walk(tick),
             Some(step) if step.retry_safe() || self.is_probing() => self.walk(tick),
             Some(step) if step.probe.is_some() => self.begin_late_probe(),
             _ => self.fail(unknown("a worker stopped while it waited for the answer to a request with side effects")),

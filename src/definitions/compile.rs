@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
 use super::step;
@@ -18,7 +19,7 @@ use crate::lifecycle::{AuthenticationMethod, Phase};
 const MAX_STEPS: usize = 100;
 
 /// What a step may have.
-const STEP_MEMBERS: [&str; 12] = [
+const STEP_MEMBERS: [&str; 13] = [
     "type",
     "config",
     "name",
@@ -31,6 +32,7 @@ const STEP_MEMBERS: [&str; 12] = [
     "probe",
     "idempotency_key",
     "allow_in_sandbox",
+    "paginate",
 ];
 
 impl Plan {
@@ -121,8 +123,8 @@ fn action(node: &Node<'_>, config: &Node<'_>) -> Result<Action, CompileError> {
 }
 
 fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
-    node.only(&STEP_MEMBERS)?;
-    let kind = kind(node, integration)?;
+    node.only(&[&STEP_MEMBERS[..], request::step_members(node)].concat())?;
+    let mut kind = kind(node, integration)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),
         _ => true,
@@ -130,6 +132,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
     let flag = |key: &str| node.get(key).map(|flag| flag.flag()).transpose().map(Option::unwrap_or_default);
     let expression = |key: &str| node.get(key).map(|source| source.expression()).transpose();
     let on_unknown = on_unknown(node, reads)?;
+    let paginate = pagination::choose(node.get("paginate").as_ref(), &mut kind, on_unknown)?;
     Ok(Step {
         name: node.get("name").map(|name| step_name(&name)).transpose()?,
         run_if: expression("run_if")?,
@@ -141,6 +144,7 @@ fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
         probe: step::probe(node, integration, &kind, on_unknown)?,
         idempotency_header: idempotency_header(node)?,
         allow_in_sandbox: flag("allow_in_sandbox")?,
+        paginate,
         kind,
     })
 }
@@ -177,17 +181,7 @@ fn kind(node: &Node<'_>, integration: &Node<'_>) -> Result<StepKind, CompileErro
     let config = node.get("config");
     let needed = || config.clone().ok_or_else(|| node.refuse("`config` is missing"));
     match word.text()? {
-        "request" => {
-            let empty = Value::Object(Map::new());
-            let config = config.unwrap_or_else(|| Node::new(&empty, &node.pointer));
-            if let Some(reference) = config.get("type") {
-                return Err(reference.refuse(
-                    "`unified` and `proxy` references are not supported by this version: write the request itself, \
-                     with `method` and `path`",
-                ));
-            }
-            Ok(StepKind::Request(Box::new(request::compile(&config, integration)?)))
-        }
+        "request" | "proxy" | "unified" => Ok(StepKind::Request(Box::new(request::compile_step(node, integration)?))),
         "transform" => Ok(StepKind::Transform(expression_of(&needed()?)?.expression()?)),
         "update_context" => match &config {
             None => Ok(StepKind::UpdateContext(None)),
@@ -204,9 +198,8 @@ fn kind(node: &Node<'_>, integration: &Node<'_>) -> Result<StepKind, CompileErro
         }
         "get_context" => get_context(&needed()?),
         "form" => Err(word.refuse("a form needs a person, and nobody is there in this phase: remove the step")),
-        "unified" | "proxy" => Err(word.refuse("is not supported by this version: write a `request` step")),
         other => Err(word.refuse(format!(
-            "`{other}` is not a type of step; known are: request, transform, update_context, set_context, get_context"
+            "`{other}` is not a type of step; known are: request, proxy, transform, update_context, set_context, get_context"
         ))),
     }
 }

@@ -47,7 +47,7 @@ impl Effective {
         Self::layered(integration, &[&install.overrides])
     }
 
-    /// The integration under `layers`, the later ones on top.
+    /// The integration under `layers`, the later ones on top: an install's override, and an account's over it.
     #[must_use]
     pub fn layered(integration: &Integration, layers: &[&Map<String, Value>]) -> Self {
         let mut config = integration.config.clone();

@@ -5,8 +5,11 @@
 //! `actions` walks through. Everything that can be known to be wrong is refused at load, with the file, a JSON
 //! pointer and what to mend; [`CompileError`] is the one error of it.
 //!
-//! Lacks: members that this version does not execute (`resources`, `webhook`, `pagination`, `rate_limit`,
-//! `tool_tags`) are kept in the document and have no effect.
+//! A request has three layers of config: the integration, the method of `resources` that a step refers to, and the step
+//! (`request/layers.rs`). A method that nothing refers to is never looked at.
+//!
+//! Lacks: members that this version does not execute (`webhook`, `pagination`, `rate_limit`, `tool_tags`) are kept in the
+//! document and have no effect.
 
 mod compile;
 pub mod credential;
@@ -15,6 +18,7 @@ mod error;
 mod load;
 mod model;
 mod node;
+mod pagination;
 mod plan;
 mod request;
 mod step;
@@ -28,9 +32,13 @@ pub use effective::Effective;
 pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
+pub use pagination::{
+    Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
+    MAX_PAGES, Pagination,
+};
 pub use plan::{
-    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, Probe, QueryArrayFormat,
-    RequestPlan, ResponsePath, Step, StepKind, Target,
+    Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
+    QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,
 };
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::pagination::Pagination;
 use super::{CompileError, CredentialPlan, IntegrationRef};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
@@ -108,6 +109,8 @@ pub struct Step {
     pub idempotency_header: Option<String>,
     /// Whether a sandbox account may perform it although it writes.
     pub allow_in_sandbox: bool,
+    /// Whether it asks for all pages of a list, and not for the first alone.
+    pub paginate: bool,
 }
 
 impl Step {
@@ -278,12 +281,24 @@ pub struct RequestPlan {
     pub response_path: Option<ResponsePath>,
     /// What tells errors from successes beyond the status code.
     pub error_expression: Option<Expression>,
+    /// How its pages are asked for; only where the step walks through them or the templates name `pagination`.
+    pub pagination: Option<Box<Pagination>>,
+    /// What a step brings for the resource's method that it refers to; `None` where it refers to none.
+    pub inputs: Option<Box<Inputs>>,
+    /// How an answer's body is read.
+    pub answer: AnswerFormat,
+    /// Headers without which it is not sent, lower case.
+    pub required_headers: Vec<String>,
+    /// The scopes it needs, for what is said of a 403.
+    pub scopes: Option<Box<Scopes>>,
 }
 
 impl RequestPlan {
     /// The expressions that see data of the provider.
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        self.response_path.as_ref().map(|path| &path.object).into_iter().chain(&self.error_expression)
+        let paths = self.response_path.iter().map(|path| &path.object);
+        let pages = self.pagination.iter().flat_map(|pagination| pagination.expressions());
+        paths.chain(&self.error_expression).chain(pages)
     }
 }
 
@@ -326,18 +341,112 @@ pub struct Parameter {
 pub struct Body {
     /// How it is written.
     pub format: BodyFormat,
-    /// Its value.
-    pub value: Template,
+    /// Its value; `None` where only a caller or the query brings one.
+    pub value: Option<Template>,
+    /// The query's parameters that are copied into it, below its own members.
+    pub query: Vec<Parameter>,
+}
+
+/// How a body is written.
+pub enum BodyFormat {
+    /// `application/json`
+    Json,
+    /// JSON's `null`, whatever the body is.
+    Null,
+    /// `application/x-www-form-urlencoded`, objects nested with brackets.
+    Form {
+        /// How arrays are written.
+        arrays: QueryArrayFormat,
+    },
+    /// `multipart/form-data`: a part for each value, and for each file.
+    Multipart {
+        /// How arrays are written.
+        arrays: QueryArrayFormat,
+    },
+    /// A text or bytes, as they are.
+    Raw {
+        /// Its type.
+        content_type: Option<String>,
+        /// Whether the value is base64 of what is sent.
+        base64: bool,
+    },
+    /// An XML document.
+    Xml {
+        /// Its type.
+        content_type: Option<String>,
+        /// The element that the value is put into.
+        root: Option<String>,
+        /// Whether it begins with a declaration.
+        declaration: bool,
+        /// The indentation of each level.
+        spaces: usize,
+    },
+}
+
+/// What a step brings for the resource's method that it refers to.
+pub struct Inputs {
+    /// `{{id}}` in the method's templates.
+    pub id: Option<Parameter>,
+    /// `{{query.x}}`, laid over the method's query.
+    pub query: Vec<Parameter>,
+    /// Which of them the method places itself.
+    pub query_taken: Taken,
+    /// `{{headers.x}}`, laid over the method's headers. Each has a value.
+    pub headers: Vec<Header>,
+    /// `{{body.x}}`, laid over the method's body.
+    pub body: Option<Parameter>,
+    /// Which of its members the method places itself.
+    pub body_taken: Taken,
+}
+
+/// The members of an input that a method's own templates read: it places them itself, so they are not laid over it.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// It is read as a whole.
+    pub all: bool,
+    /// Those that are read by name.
+    pub members: Vec<String>,
+}
+
+impl Taken {
+    /// Whether the member `name` is among them.
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        self.all || self.members.iter().any(|member| member == name)
+    }
 }
 
 words! {
-    /// How a body is written.
-    BodyFormat {
-        /// `application/json`
+    /// How an answer's body is read, where its content type does not decide.
+    ResponseFormat {
+        /// JSON.
         Json = "json",
-        /// `application/x-www-form-urlencoded`, objects and arrays with brackets.
-        Form = "form",
+        /// XML, as an object.
+        Xml = "xml",
+        /// Text as it is.
+        Text = "text",
+        /// Rows of a table under a row of names, as a list of objects.
+        Csv = "csv",
     }
+}
+
+/// How an answer's body is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnswerFormat {
+    /// The format, where the definition fixes it.
+    pub format: Option<ResponseFormat>,
+    /// Whether a body that cannot be read as it should is an error (`throw_error_on_parse_error`).
+    pub strict: Option<bool>,
+}
+
+/// The OAuth scopes of a method.
+pub struct Scopes {
+    /// Those that it needs.
+    pub needed: Vec<String>,
+    /// Gives those that were granted, as the context knows them.
+    pub granted: Expression,
+    /// What stands between them, where they are one text.
+    pub separator: String,
 }
 
 /// How a request authenticates.

@@ -172,6 +172,7 @@ async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, fa
         reason: Some(failure.into_reason(Some(phase), None)),
         writes: Map::new(),
         trace: "[]".to_owned(),
+        progress: None,
     };
     let paths = SecretPaths::of(None);
     let mut redactor = Redactor::new(&Map::new(), &[], &paths);

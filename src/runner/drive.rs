@@ -201,7 +201,7 @@ impl Driver<'_> {
         }
     }
 
-    fn sealed_progress(&self, stepper: &Stepper) -> Result<crate::seal::Sealed, Stop> {
+    pub(super) fn sealed_progress(&self, stepper: &Stepper) -> Result<crate::seal::Sealed, Stop> {
         let environment = self.held.account.environment_id;
         let progress = stepper.progress().with_trace(|trace| self.redactor.value(&trace));
         let sealed = self.runner.accounts.vault.seal_progress(environment, self.held.run.id, &progress);

@@ -10,7 +10,7 @@ use crate::accounts::Ended;
 use crate::actions::{MAX_MESSAGE_BYTES, Outcome, Stepper};
 use crate::credentials::Redactor;
 use crate::credentials::secrets::{self, SecretPaths};
-use crate::lifecycle::{Ending, Failure, Phase, Reason};
+use crate::lifecycle::{Ending, Failure, Phase, Reason, ReasonCode};
 
 /// The most of a provider's words that is shown, in bytes.
 const MESSAGE_BYTES: usize = 500;
@@ -58,7 +58,13 @@ impl Driver<'_> {
         }
         stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
         let trace = stepper.trace().told(&self.redactor, |error| self.excerpt(error));
-        let ended = Ended { ending, reason, writes, trace };
+        // Whoever knows what became of the last request can go on from here.
+        let unknown = reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
+        let progress = match unknown.then(|| self.sealed_progress(stepper)).transpose() {
+            Ok(progress) => progress,
+            Err(stop) => return stop,
+        };
+        let ended = Ended { ending, reason, writes, trace, progress };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),

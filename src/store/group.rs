@@ -46,7 +46,9 @@ impl Write {
             Self::Accept(accept) => accept.event.envelope.len() + accept.credential.sealed.as_bytes().len(),
             Self::Commit(commit) => {
                 let run = match &commit.run_change {
-                    Some(RunChange::Finish { trace, .. }) => trace.len(),
+                    Some(RunChange::Finish { trace, progress, .. }) => {
+                        trace.len() + progress.as_ref().map_or(0, |p| p.as_bytes().len())
+                    }
                     Some(RunChange::Save { progress } | RunChange::Wait { progress, .. }) => progress.as_bytes().len(),
                     Some(RunChange::Release { progress }) => progress.as_ref().map_or(0, |p| p.as_bytes().len()),
                     None => 0,

@@ -161,6 +161,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The account's runs, latest first.
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError>;
 
+    /// What a finished run left to go on from, if it did and no run took it over.
+    async fn left_by(&self, run: Uuid) -> Result<Option<Left>, StoreError>;
+
     /// The account's events in order, from `from_sequence` on.
     async fn account_events(
         &self,
@@ -199,7 +202,7 @@ pub const fn shard_of(account: Uuid) -> u8 {
     account.as_bytes()[15] % SHARDS
 }
 
-/// A run of an existing account: one transaction.
+/// A run of an existing account: one transaction. What the run that it repeats left behind is erased in it.
 #[derive(Debug, Clone)]
 pub struct Enqueue {
     /// The account.

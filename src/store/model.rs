@@ -144,6 +144,17 @@ pub struct NewRun {
     pub traceparent: Option<String>,
     /// The worker that holds it from the start (fence 1), when it has a free slot.
     pub claimed_by: Option<Uuid>,
+    /// The sealed progress that it goes on from. Only for runs of existing accounts.
+    pub progress: Option<Sealed>,
+}
+
+/// What a finished run left to go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The effective definition it was bound to.
+    pub definition: DefinitionHash,
+    /// Its sealed progress.
+    pub progress: Sealed,
 }
 
 /// An event as it is stored and published.
@@ -198,6 +209,8 @@ pub enum RunChange {
         outcome: String,
         /// The trace as JSON text, redacted.
         trace: String,
+        /// The sealed progress, where another run may go on from it.
+        progress: Option<Sealed>,
     },
     /// The run goes on; this is what must survive a crash.
     Save {

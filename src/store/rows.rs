@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
-    Account, Backlog, Credential, DefinitionHash, InstallEntry, IntegrationRef, RefreshIntent, Run, RunView,
+    Account, Backlog, Credential, DefinitionHash, InstallEntry, IntegrationRef, Left, RefreshIntent, Run, RunView,
     StoreError, StoredEvent, Unpublished,
 };
 use crate::lifecycle::UnknownWord;
@@ -184,6 +184,18 @@ pub(super) fn run(row: &impl Columns) -> Row<Run> {
         correlation_id: row.text("correlation_id")?,
         traceparent: row.text("traceparent")?,
     })
+}
+
+/// The columns of [`left`].
+macro_rules! left_columns {
+    () => {
+        "definition, progress FROM runs WHERE state = 'finished' AND progress IS NOT NULL"
+    };
+}
+pub(super) use left_columns;
+
+pub(super) fn left(row: &impl Columns) -> Row<Left> {
+    Ok(Left { definition: hash(row, "definition")?, progress: sealed(row, "progress")? })
 }
 
 /// The columns of [`run_view`].

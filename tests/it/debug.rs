@@ -69,7 +69,8 @@ fn runs_show_no_secret() {
     let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1);
     let opened = Opened { context: secret(), redactor: Redactor::new(&secret(), &[], &SecretPaths::of(None)) };
     shows_nothing("Started", &Started { claimed, opened: Some(opened), slot: lane.try_slot().unwrap() });
-    let ended = Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new() };
+    let ended =
+        Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new(), progress: None };
     shows_nothing("Ended", &ended);
     shows_nothing("GrantOutcome", &GrantOutcome::Renewed { token: secret() });
     shows_nothing("Redactor", &Redactor::new(&secret(), &[CANARY.to_owned()], &SecretPaths::of(None)));

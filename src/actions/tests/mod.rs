@@ -1,15 +1,20 @@
 //! The stepper driven by tables: no socket, no store, no clock.
 
+mod answers;
+mod bodies;
 mod conditions;
 mod crash;
 mod custom;
 mod failures;
 mod loops;
+mod paging;
 mod probes;
 mod properties;
+mod references;
 mod refresh;
 mod rendering;
 mod steps;
+mod unknown;
 mod worked;
 
 use std::collections::VecDeque;
@@ -32,6 +37,8 @@ pub(super) const NOW_MS: i64 = 1_767_225_600_000;
 pub(super) enum Reply {
     Json(u16, Value),
     With(u16, &'static str, &'static str, Value),
+    /// A body that is no JSON, with its content type.
+    Text(u16, &'static str, String),
     Lost(SendError),
     Token(Value),
     NoToken(Failure),
@@ -118,6 +125,11 @@ pub(super) fn drive(start: Start, replies: &mut VecDeque<Reply>) -> Ran {
                     Reply::With(status, name, value, body) => {
                         Input::Answered(response(status, &[(name, value)], &body))
                     }
+                    Reply::Text(status, kind, body) => Input::Answered(Response {
+                        status,
+                        headers: vec![("content-type".to_owned(), kind.to_owned())],
+                        body: body.into_bytes(),
+                    }),
                     Reply::Lost(error) => Input::Unanswered(error),
                     Reply::Crash => return ran,
                     other => panic!("{other:?} does not answer a request"),

@@ -10,6 +10,7 @@ use super::*;
 use crate::lifecycle::AuthenticationMethod;
 
 mod files;
+mod requests;
 
 fn effective(config: &Value) -> Effective {
     let document = json!({ "id": Uuid::nil(), "name": "acme", "config": config });
@@ -103,18 +104,17 @@ fn check_requests(cases: impl IntoIterator<Item = (Value, &'static str, &'static
 fn a_step_that_cannot_be_run_is_refused_with_its_place_and_what_to_do() {
     check_steps([
         (json!({ "config": {} }), "", "`type` is missing"),
-        (json!({ "type": "dance" }), "/type", "`dance` is not a type of step; known are: request, transform"),
+        (json!({ "type": "dance" }), "/type", "`dance` is not a type of step; known are: request, proxy, transform"),
         (json!({ "type": "form", "config": { "fields": [] } }), "/type", "nobody is there"),
-        (json!({ "type": "unified" }), "/type", "write a `request` step"),
+        (
+            json!({ "type": "unified", "resource": "crm/contacts", "method": "list" }),
+            "/type",
+            "mappings of a unified model",
+        ),
         (
             json!({ "type": "request", "config": { "type": "unified", "resource": "x" } }),
             "/config/type",
-            "write the request itself",
-        ),
-        (
-            json!({ "type": "request", "config": { "resource": "x", "method": "list" } }),
-            "/config/resource",
-            "write the request itself",
+            "mappings of a unified model",
         ),
         (json!({ "type": "transform" }), "", "`config` is missing"),
         (json!({ "type": "transform", "config": "1 +" }), "/config", "does not compile at position 3"),
@@ -205,8 +205,12 @@ fn a_request_that_cannot_be_made_is_refused_with_its_place_and_what_to_do() {
             "comma, brackets, indices, repeat",
         ),
         (json!({ "path": "/", "body": {} }), "/body", "GET requests carry no body"),
-        (json!({ "path": "/", "method": "post", "body_format": "xml" }), "/body_format", "not supported"),
-        (json!({ "path": "/", "paginate": true }), "/paginate", "not supported"),
+        (
+            json!({ "path": "/", "method": "post", "body_format": "yaml" }),
+            "/body_format",
+            "json, form, multipart, raw, xml",
+        ),
+        (json!({ "path": "/", "paginate": true }), "/paginate", "beside `config`"),
         (json!({ "path": "/", "respone_path": "x" }), "/respone_path", "`respone_path` is not known here"),
         (json!({ "path": "/", "response_path": "a[" }), "/response_path", "does not compile"),
         (json!({ "path": "/", "error_expression": "status >" }), "/error_expression", "does not compile"),

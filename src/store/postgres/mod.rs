@@ -29,9 +29,9 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, NewReplay, Patience, QuarantineEntry, QuarantineFilter,
-    QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement, Standing, Store,
-    StoreError, StoredDefinitions, StoredEvent,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
+    QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
+    Standing, Store, StoreError, StoredDefinitions, StoredEvent,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::lifecycle::{Region, Status};
@@ -246,6 +246,10 @@ impl Store for Postgres {
 
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
         within(reads::runs(&self.reads, account, limit)).await
+    }
+
+    async fn left_by(&self, run: Uuid) -> Result<Option<Left>, StoreError> {
+        within(reads::left_by(&self.reads, run)).await
     }
 
     async fn account_events(

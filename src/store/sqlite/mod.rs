@@ -29,9 +29,9 @@ use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, NewReplay, Patience, QuarantineEntry, QuarantineFilter,
-    QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement, Standing, Store,
-    StoreError, StoredDefinitions, StoredEvent,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
+    QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
+    Standing, Store, StoreError, StoredDefinitions, StoredEvent,
 };
 use crate::lifecycle::{Region, Status};
 use crate::reconnect::Reconnect;
@@ -370,6 +370,10 @@ impl Store for Sqlite {
 
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
         reads::runs(&self.reads, account, limit).await
+    }
+
+    async fn left_by(&self, run: Uuid) -> Result<Option<Left>, StoreError> {
+        reads::left_by(&self.reads, run).await
     }
 
     async fn account_events(

@@ -259,7 +259,7 @@ async fn envelope(db: &mut SqliteConnection, change: &Commit) -> Result<Option<S
 }
 
 const FINISH: &str = concat!(
-    "UPDATE runs SET state = 'finished', outcome = ?2, trace = ?3, progress = NULL, owner = NULL, due_at = NULL, \
+    "UPDATE runs SET state = 'finished', outcome = ?2, trace = ?3, progress = ?4, owner = NULL, due_at = NULL, \
      finished_at = ",
     now!(),
     " WHERE id = ?1"
@@ -269,7 +269,10 @@ const WAIT: &str =
 
 async fn change_run(db: &mut SqliteConnection, run: Uuid, change: &RunChange) -> Result<(), sqlx::Error> {
     match change {
-        RunChange::Finish { outcome, trace } => sqlx::query(FINISH).bind(run).bind(outcome).bind(trace),
+        RunChange::Finish { outcome, trace, progress } => {
+            let query = sqlx::query(FINISH).bind(run).bind(outcome).bind(trace);
+            query.bind(progress.as_ref().map(crate::seal::Sealed::as_bytes))
+        }
         RunChange::Save { progress } => {
             sqlx::query("UPDATE runs SET progress = ?2 WHERE id = ?1").bind(run).bind(progress.as_bytes())
         }
@@ -349,6 +352,17 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, enqueue: &Enqueue) -> Res
     if insert_runs(db, &[run]).await?.is_empty() {
         return Ok(Enqueued::RunInProgress);
     }
+    if let Some(progress) = &enqueue.run.progress {
+        sqlx::query("UPDATE runs SET progress = ? WHERE id = ?")
+            .bind(progress.as_bytes())
+            .bind(enqueue.run.id)
+            .execute(&mut *db)
+            .await?;
+    }
+    sqlx::query("UPDATE runs SET progress = NULL WHERE id = ? AND progress IS NOT NULL")
+        .bind(enqueue.run.replay_of)
+        .execute(&mut *db)
+        .await?;
     change_account(db, enqueue.account, &enqueue.transition).await?;
     insert_events(db, &[(enqueue.account, &enqueue.transition.event)]).await?;
     sqlx::query("UPDATE accounts SET latest_run = ? WHERE id = ?")

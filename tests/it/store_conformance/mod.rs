@@ -91,6 +91,7 @@ on_both! {
     }
     enqueue {
         a_replay_makes_a_run_with_its_transition
+        what_a_finished_run_left_is_there_until_a_run_takes_it_over
         an_account_has_one_unfinished_run
         a_moved_account_refuses_a_replay
         repeating_an_enqueue_is_answered_as_done
