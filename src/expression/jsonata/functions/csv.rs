@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Function;
 use super::call::{Outcome, argument, data};
 use super::js::{self, Fault, Text};
+use super::lodash::quoted;
 
 pub(super) const FUNCTIONS: &[Function] = &[("jsonToCsv", || data(2, json_to_csv))];
 
@@ -157,19 +158,23 @@ fn split(path: &str) -> Vec<String> {
             let end = rest.find(['.', '[', ']']).unwrap_or(rest.len());
             names.push(rest[..end].to_owned());
             rest = &rest[end..];
-        } else if let Some((inside, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            let quotes = ['"', '\'']
-                .into_iter()
-                .find_map(|quote| inside.strip_prefix(quote).and_then(|inside| inside.strip_suffix(quote)));
-            if quotes.is_some() || !inside.is_empty() {
-                names.push(quotes.unwrap_or_else(|| inside.trim()).to_owned());
-            }
+        } else if let Some((name, after)) =
+            rest.strip_prefix('[').and_then(|inside| quoted(inside).or_else(|| bare(inside)))
+        {
+            names.push(name);
             rest = after;
         } else {
             rest = &rest[1..];
         }
     }
     names
+}
+
+/// A name in brackets without quotes, with what follows.
+fn bare(text: &str) -> Option<(String, &str)> {
+    let end = text.find(['[', ']'])?;
+    let after = text[end..].strip_prefix(']')?;
+    (end > 0).then(|| (text[..end].trim().to_owned(), after))
 }
 
 fn cell(value: Option<&Value>) -> String {
