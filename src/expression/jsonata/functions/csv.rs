@@ -53,7 +53,7 @@ fn json_to_csv(args: &[Option<Value>]) -> Outcome {
         out.push("\u{feff}")?;
     }
     if options.get("header") != Some(&Value::Bool(false)) {
-        let titles: Vec<String> = columns.iter().map(|column| quoted(&column.label)).collect();
+        let titles: Vec<String> = columns.iter().map(|column| in_quotes(&column.label)).collect();
         push_joined(&mut out, &titles, &delimiter)?;
         if !titles.is_empty() && !body.as_str().is_empty() {
             out.push(&eol)?;
@@ -180,12 +180,12 @@ fn bare(text: &str) -> Option<(String, &str)> {
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => quoted(text),
-        Some(value @ (Value::Array(_) | Value::Object(_))) => quoted(&value.to_string()),
+        Some(Value::String(text)) => in_quotes(text),
+        Some(value @ (Value::Array(_) | Value::Object(_))) => in_quotes(&value.to_string()),
         value => js::text(value),
     }
 }
 
-fn quoted(text: &str) -> String {
+fn in_quotes(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
