@@ -12,6 +12,7 @@ mod import;
 mod lane;
 mod outlet;
 mod replay;
+mod tenants;
 mod vault;
 
 use std::sync::Arc;

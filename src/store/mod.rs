@@ -7,6 +7,7 @@
 //! Every write of a run's worker names the run's fence, and every transition the account's sequence, so a worker that
 //! lost its claim changes nothing.
 
+mod gates;
 mod group;
 mod handed;
 mod migrate;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
+pub use gates::{ClosedGate, GateReason};
 pub use model::*;
 pub use operators::*;
 pub use views::*;
@@ -179,6 +181,18 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// this machine.
     async fn now_ms(&self) -> Result<i64, StoreError>;
 
+    /// Closes the way of an install to a host for so long, unless it is closed for longer; answers how it stands.
+    async fn close_gate(
+        &self,
+        install: Uuid,
+        host: &str,
+        reason: GateReason,
+        for_ms: i64,
+    ) -> Result<ClosedGate, StoreError>;
+
+    /// The gates that are closed now, by install and host.
+    async fn closed_gates(&self) -> Result<Vec<ClosedGate>, StoreError>;
+
     /// How much there is to do.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 
@@ -188,6 +202,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Counts the times that something may have become due or unpublished by another process's doing. A receiver sees
     /// each change that comes after it last looked, so nothing is missed between looking and waiting.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Counts the times that another process may have closed a gate, as [`Store::changes`] does.
+    fn gate_changes(&self) -> watch::Receiver<u64>;
 
     /// Stops the store's tasks after what is in flight.
     async fn close(&self);
