@@ -2,7 +2,7 @@
 
 use super::error::ExprError;
 use super::placeholder::Placeholder;
-use super::segment::{Segment, cut};
+use super::segment::{Dialect, Segment, cut};
 
 /// A piece of a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Piece {
 /// # Errors
 /// When it is not a template.
 pub fn pieces(source: &str) -> Result<Vec<Piece>, ExprError> {
-    let pieces = cut(source, &mut 0)?.into_iter().map(|segment| match segment {
+    let pieces = cut(source, Dialect::Ours, &mut 0)?.into_iter().map(|segment| match segment {
         Segment::Literal(text) => Piece::Literal(text),
         Segment::Expression(expression) => Piece::Expression(expression.source().to_owned()),
         Segment::Placeholder(placeholder) => Piece::of(&placeholder),

@@ -153,10 +153,10 @@ fn table() -> Vec<(&'static str, Severity, &'static str, Value, Value)> {
             Warning,
             "/config/actions/validation/steps/1/config",
             validation(
-                json!([{ "type": "request", "config": { "path": "/" } }, { "type": "transform", "config": "true" }]),
+                &json!([{ "type": "request", "config": { "path": "/" } }, { "type": "transform", "config": "true" }]),
             ),
             validation(
-                json!([{ "type": "request", "config": { "path": "/" } }, { "type": "transform", "config": "previous.ok" }]),
+                &json!([{ "type": "request", "config": { "path": "/" } }, { "type": "transform", "config": "previous.ok" }]),
             ),
         ),
         (
