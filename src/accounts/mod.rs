@@ -13,6 +13,7 @@ mod import;
 mod lane;
 mod outlet;
 mod replay;
+mod tenants;
 mod vault;
 
 use std::sync::Arc;

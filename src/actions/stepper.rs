@@ -57,7 +57,7 @@ pub struct Stepper {
     /// The last failure, for when the time runs out.
     pub(super) last: Option<Failure>,
     /// When the request under way went out; its first trace entry takes it.
-    sent_at_ms: Option<u64>,
+    pub(super) sent_at_ms: Option<u64>,
     seen_ms: u64,
     /// Whether the intent is of the request that goes out next or just went out, and of no earlier one.
     pub(super) fresh: bool,
@@ -128,6 +128,7 @@ impl Stepper {
                 (self.fresh, self.resending) = (false, false);
                 self.unanswered(&error, tick)
             }
+            (Awaiting::Answer, Input::Gated { after }) => self.gated(after),
             (Awaiting::Save, Input::Saved) => match self.held.take() {
                 Some(output) => output,
                 None => self.walk(tick),

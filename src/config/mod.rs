@@ -28,7 +28,9 @@ pub use host::HostName;
 pub use layer::{DEFAULT, Origin};
 pub(crate) use nearest::nearest;
 pub use reference::markdown;
-pub use settings::{ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker};
+pub use settings::{
+    Circuit, ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker,
+};
 pub use show::Effective;
 pub use subnet::{Subnet, SubnetError};
 pub use url::{DatabaseKind, DatabaseUrl};

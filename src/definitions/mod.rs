@@ -8,8 +8,7 @@
 //! A request has three layers of config: the integration, the method of `resources` that a step refers to, and the step
 //! (`request/layers.rs`). A method that nothing refers to is never looked at.
 //!
-//! Lacks: members that this version does not execute (`webhook`, `pagination`, `rate_limit`, `tool_tags`) are kept in the
-//! document and have no effect.
+//! Lacks: members that this version does not execute (`webhook`, `tool_tags`) are kept in the document and have no effect.
 
 mod compile;
 pub mod credential;
@@ -22,6 +21,7 @@ mod model;
 mod node;
 mod pagination;
 mod plan;
+mod rate_limit;
 mod request;
 mod step;
 mod target;
@@ -44,6 +44,7 @@ pub use plan::{
     Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
     QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,
 };
+pub use rate_limit::{LimitScope, RateLimit};
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;
 pub use vocabulary::{installs_schema, integration_schema};

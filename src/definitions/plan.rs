@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::pagination::Pagination;
-use super::{CompileError, CredentialPlan, IntegrationRef};
+use super::{CompileError, CredentialPlan, IntegrationRef, RateLimit};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
@@ -291,6 +291,8 @@ pub struct RequestPlan {
     pub required_headers: Vec<String>,
     /// The scopes it needs, for what is said of a 403.
     pub scopes: Option<Box<Scopes>>,
+    /// What the definition says of rate limits beyond the defaults.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl RequestPlan {

@@ -17,8 +17,8 @@ use super::pagination;
 use super::plan::{
     AnswerFormat, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
 };
-use super::target;
 use super::vocabulary::REQUEST;
+use super::{rate_limit, target};
 use crate::expression::Expression;
 use layers::Layers;
 
@@ -92,6 +92,7 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
         authorization: authorization::compile(&layers, config)?,
         response_path: layers.own("response_path").map(|path| response_path(&path)).transpose()?,
         error_expression: layers.get("error_expression").map(|expression| expression.expression()).transpose()?,
+        rate_limit: layers.get("rate_limit").and_then(|limit| rate_limit::compile(&limit).transpose()).transpose()?,
         pagination: pagination.map(Box::new),
         inputs: inputs.map(Box::new),
         answer: answer(&layers)?,

@@ -2,6 +2,7 @@
 //! no plan, or no time, where nothing of it was performed here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -38,7 +39,19 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
     }
     let stepper = Stepper::new(start_of(runner, &held, &plan, Arc::clone(&context), progress));
     let quadratic = plan.is_quadratic();
-    let driver = Driver { runner, held, plan, paths, redactor, begun, quadratic, context_before: context, _slot: slot };
+    let driver = Driver {
+        runner,
+        held,
+        plan,
+        paths,
+        redactor,
+        begun,
+        quadratic,
+        context_before: context,
+        way: None,
+        queued: Duration::ZERO,
+        _slot: slot,
+    };
     driver.drive(stepper).await
 }
 

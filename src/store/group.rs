@@ -51,7 +51,7 @@ impl Write {
                     }
                     Some(RunChange::Save { progress } | RunChange::Wait { progress, .. }) => progress.as_bytes().len(),
                     Some(RunChange::Release { progress }) => progress.as_ref().map_or(0, |p| p.as_bytes().len()),
-                    None => 0,
+                    Some(RunChange::PutBack { .. }) | None => 0,
                 };
                 run + commit.transition.as_ref().map_or(0, |transition| transition.event.envelope.len())
             }

@@ -8,6 +8,7 @@
 //! lost its claim changes nothing.
 
 mod definitions;
+mod gates;
 mod group;
 mod handed;
 mod migrate;
@@ -28,6 +29,7 @@ use uuid::Uuid;
 use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
 pub use definitions::*;
+pub use gates::{ClosedGate, GateReason};
 pub use model::*;
 pub use operators::*;
 pub use views::*;
@@ -194,6 +196,18 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// this machine.
     async fn now_ms(&self) -> Result<i64, StoreError>;
 
+    /// Closes the way of an install to a host for so long, unless it is closed for longer; answers how it stands.
+    async fn close_gate(
+        &self,
+        install: Uuid,
+        host: &str,
+        reason: GateReason,
+        for_ms: i64,
+    ) -> Result<ClosedGate, StoreError>;
+
+    /// The gates that are closed now, by install and host.
+    async fn closed_gates(&self) -> Result<Vec<ClosedGate>, StoreError>;
+
     /// How much there is to do.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 
@@ -203,6 +217,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Counts the times that something may have become due or unpublished by another process's doing. A receiver sees
     /// each change that comes after it last looked, so nothing is missed between looking and waiting.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Counts the times that another process may have closed a gate, as [`Store::changes`] does.
+    fn gate_changes(&self) -> watch::Receiver<u64>;
 
     /// Stops the store's tasks after what is in flight.
     async fn close(&self);

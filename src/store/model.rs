@@ -224,6 +224,11 @@ pub enum RunChange {
         /// For how long, in milliseconds of database time.
         for_ms: i64,
     },
+    /// The worker has no room for the run: it rests, and where nothing of it was saved yet its time has not begun.
+    PutBack {
+        /// For how long, in milliseconds of database time.
+        for_ms: i64,
+    },
     /// The worker gives the run back, to be claimed at once.
     Release {
         /// The sealed progress, if there is any to keep.

@@ -10,6 +10,7 @@ mod commit;
 pub mod databases;
 mod definitions;
 mod enqueue;
+mod gates;
 mod operators;
 mod outage;
 mod outbox;
@@ -96,6 +97,13 @@ on_both! {
         a_moved_account_refuses_a_replay
         repeating_an_enqueue_is_answered_as_done
         an_enqueue_amid_the_finish_of_the_run_before_gets_a_clear_answer
+    }
+    gates {
+        a_closed_gate_is_seen_by_every_process_until_its_time_is_over
+        a_gate_is_closed_for_longer_and_never_for_shorter
+        another_process_hears_of_a_gate
+        a_run_put_back_rests_and_its_time_begins_with_its_next_claim
+        a_run_put_back_amid_its_work_keeps_its_progress_and_its_time
     }
     outbox {
         only_the_lowest_event_of_an_account_is_a_head
