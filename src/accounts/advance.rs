@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Accounts, VaultError};
-use crate::credentials::{Redactor, secrets, token};
+use super::{Accounts, KeepError, VaultError};
+use crate::credentials::{Redactor, large, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
 use crate::reconnect::Reconnect;
@@ -57,6 +57,9 @@ pub enum AdvanceError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A large value could not be kept.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     /// Secrets could not be opened or sealed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -74,15 +77,32 @@ impl Accounts {
         paths: &secrets::SecretPaths,
         redactor: &mut Redactor,
     ) -> Result<Advanced, AdvanceError> {
+        let mut kept;
+        let mut ended = ended;
+        if ended.writes.values().any(|value| large::data(value).is_some()) {
+            kept = Ended {
+                writes: ended.writes.clone(),
+                trace: ended.trace.clone(),
+                reason: ended.reason.clone(),
+                ..*ended
+            };
+            let account = &held.account;
+            self.keep(account.environment_id, account.id, &mut kept.writes).await?;
+            ended = &kept;
+        }
         loop {
             let transition = match judge(held, ended.ending) {
                 Verdict::Ends(transition) => transition,
                 Verdict::Superseded => return Ok(Advanced::Lost),
             };
             let commit = self.commit_of(held, ended, transition, (paths, redactor))?;
+            let after = commit.transition.as_ref().and_then(|write| write.change.context.as_ref());
+            let dropped =
+                after.map_or_else(Vec::new, |after| Self::dropped(commit.account, &held.account.context, after));
             let event = commit.transition.as_ref().map(|write| Unpublished::of(commit.account, &write.event));
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
+                    self.forget(&dropped).await;
                     if let (Some(transition), Some(event)) = (transition, event) {
                         self.told(transition.word, event);
                     }

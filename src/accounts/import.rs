@@ -99,7 +99,8 @@ impl Accounts {
         let decision = decide(&Snapshot::Absent, &Trigger::Import)?;
         let (account_id, run_id) = (self.clock.new_id(), self.clock.new_id());
         let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
-        let context = std::mem::take(&mut request.context);
+        let mut context = std::mem::take(&mut request.context);
+        let kept = self.keep(install.environment_id, account_id, &mut context).await.map_err(StoreError::from)?;
         let expires_at_ms = token::expires_at_ms(&context);
         let mut redactor = Redactor::new(&Map::new(), &[], paths);
         let (clear, secret) = secrets::split(context, paths, &mut redactor);
@@ -136,7 +137,11 @@ impl Accounts {
         let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, redactor, slot)));
         let account = accept.account.clone();
         let event = Unpublished::of(account_id, &accept.event);
-        match self.store.accept(accept, patience).await? {
+        let accepted = self.store.accept(accept, patience).await?;
+        if !matches!(accepted, Accepted::Created) {
+            self.forget(&kept).await;
+        }
+        match accepted {
             Accepted::Created => {
                 self.told(transition.word, event);
                 match (started, &self.lane) {

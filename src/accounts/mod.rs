@@ -10,6 +10,7 @@ mod catalog;
 mod fair;
 mod import;
 mod lane;
+mod large;
 mod outlet;
 mod replay;
 mod vault;
@@ -24,12 +25,14 @@ pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
 pub use lane::{FastLane, Opened, Slot, Started};
+pub use large::{FetchError, KeepError};
 pub use outlet::{Fresh, Outlet, Told};
 pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;
 use crate::lifecycle::Word;
+use crate::objects::Objects;
 use crate::store::{Store, Unpublished};
 use crate::telemetry::Metrics;
 
@@ -40,6 +43,8 @@ pub struct Accounts {
     pub store: Arc<dyn Store>,
     /// Opens and seals their secrets.
     pub vault: Vault,
+    /// Keeps the large values of their contexts.
+    pub objects: Objects,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
     /// The definitions.

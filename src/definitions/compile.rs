@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
+use super::names::Names;
 use super::node::Node;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
@@ -36,6 +37,7 @@ impl Plan {
             post_install: action(&config, Phase::PostInstall)?,
             validation: action(&config, Phase::Validation)?,
             credentials: credentials(&config)?,
+            names: Names::of(&definition.config),
             environment_variables: Arc::new(environment_variables),
             secret_environment_variables: definition.secret_environment_variables.clone(),
         })

@@ -14,6 +14,7 @@ mod effective;
 mod error;
 mod load;
 mod model;
+mod names;
 mod node;
 mod plan;
 mod request;
@@ -27,6 +28,7 @@ pub use effective::Effective;
 pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
+pub use names::Names;
 pub use plan::{
     Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, QueryArrayFormat, RequestPlan,
     ResponsePath, Step, StepKind, Target,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{CredentialPlan, IntegrationRef};
+use super::{CredentialPlan, IntegrationRef, Names};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
@@ -22,6 +22,8 @@ pub struct Plan {
     pub validation: Action,
     /// How each method that the definition offers brings its credential.
     pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
+    /// The names that the definition's templates and expressions may read.
+    pub names: Names,
     /// The environment's variables, the secret ones merged in.
     pub environment_variables: Arc<Map<String, Value>>,
     /// The values of the secret ones: nothing that leaves the process may show them.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::drive::{Begun, Driver, Stop};
+use super::large::{self, Unfetched};
 use super::{Runner, refresh};
 use crate::accounts::{Ended, Held, Opened, PlanError, Slot};
 use crate::actions::{AccountFacts, Limits, Progress, Start, Stepper};
@@ -32,13 +33,22 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         Ok(progress) => progress,
         Err(stop) => return stop,
     };
+    let (context, fetched) = match large::fetch(runner, &held, &plan, context, (&paths, &mut redactor)).await {
+        Ok(found) => found,
+        Err(Unfetched::Stop(stop)) => return stop,
+        Err(Unfetched::Failure(failure)) => {
+            let phase = held.run.from_phase;
+            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
+        }
+    };
     let context = Arc::new(context);
     for value in secrets_of(&plan, &held, &context) {
         redactor.learn_value(&value);
     }
     let stepper = Stepper::new(start_of(runner, &held, &plan, Arc::clone(&context), progress));
     let quadratic = plan.is_quadratic();
-    let driver = Driver { runner, held, plan, paths, redactor, begun, quadratic, context_before: context, _slot: slot };
+    let driver =
+        Driver { runner, held, plan, paths, redactor, fetched, begun, quadratic, context_before: context, _slot: slot };
     driver.drive(stepper).await
 }
 

@@ -110,6 +110,8 @@ pub(super) struct Driver<'a> {
     pub(super) begun: Begun,
     /// Whether the plan has expressions that may take long.
     pub(super) quadratic: bool,
+    /// The members of the context that came out of the object store, as the account has them.
+    pub(super) fetched: Map<String, Value>,
     /// The context as the run found it.
     pub(super) context_before: Arc<Map<String, Value>>,
     /// Held to the end.
@@ -143,6 +145,15 @@ impl Driver<'_> {
                 Err(stop) => return stop,
             };
         }
+    }
+
+    /// A context of the run with references where large values are.
+    pub(super) fn at_rest(&self, context: &Map<String, Value>) -> Map<String, Value> {
+        let mut context = context.clone();
+        for (key, reference) in &self.fetched {
+            context.insert(key.clone(), reference.clone());
+        }
+        context
     }
 
     /// Asks the stepper. What may take long does not hold up a thread that others' heartbeats and timers need.

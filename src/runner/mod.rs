@@ -8,6 +8,7 @@ mod claims;
 mod drive;
 mod end;
 mod heartbeat;
+mod large;
 mod refresh;
 
 use std::sync::Arc;
