@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Accounts, KeepError, VaultError};
-use crate::credentials::{Redactor, large, secrets, token};
+use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
 use crate::reconnect::Reconnect;
@@ -77,19 +77,8 @@ impl Accounts {
         paths: &secrets::SecretPaths,
         redactor: &mut Redactor,
     ) -> Result<Advanced, AdvanceError> {
-        let mut kept;
-        let mut ended = ended;
-        if ended.writes.values().any(|value| large::data(value).is_some()) {
-            kept = Ended {
-                writes: ended.writes.clone(),
-                trace: ended.trace.clone(),
-                reason: ended.reason.clone(),
-                ..*ended
-            };
-            let account = &held.account;
-            self.keep(account.environment_id, account.id, &mut kept.writes).await?;
-            ended = &kept;
-        }
+        let kept = self.kept(&held.account, ended).await?;
+        let ended = kept.as_ref().unwrap_or(ended);
         loop {
             let transition = match judge(held, ended.ending) {
                 Verdict::Ends(transition) => transition,

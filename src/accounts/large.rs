@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Accounts, VaultError};
+use super::{Accounts, Ended, VaultError};
 use crate::credentials::large;
 use crate::objects::ObjectError;
+use crate::reconnect::Reconnect;
 use crate::store::{Account, StoreError};
 
 /// Why a large value could not be kept.
@@ -43,6 +44,13 @@ pub enum FetchError {
     Vault(#[from] VaultError),
 }
 
+/// The value itself, where a large one is marked.
+fn unmark(value: &mut Value) {
+    if let Some(data) = large::data(value) {
+        *value = data.clone();
+    }
+}
+
 /// The name of an object.
 fn name(account: Uuid, key: &str, object: Uuid) -> String {
     format!("accounts/{account}/context/{key}/{object}")
@@ -70,6 +78,33 @@ impl Accounts {
             *value = large::reference(object);
         }
         Ok(names)
+    }
+
+    /// The ending with its large values kept; `None` when it has none. Waits for an object store that does not answer, as
+    /// for the database. Where none is configured the values stay in the context: what a run did is not to be lost.
+    pub(super) async fn kept(&self, account: &Account, ended: &Ended) -> Result<Option<Ended>, KeepError> {
+        if !ended.writes.values().any(|value| large::data(value).is_some()) {
+            return Ok(None);
+        }
+        let mut writes = ended.writes.clone();
+        let mut pauses = Reconnect::default();
+        loop {
+            match self.keep(account.environment_id, account.id, &mut writes).await {
+                Ok(_) => break,
+                Err(KeepError::Object(ObjectError::Unavailable(why))) => {
+                    tracing::warn!(account.id = %account.id, error = %why, "a large value cannot be kept; trying again until it can");
+                    tokio::time::sleep(pauses.pause()).await;
+                }
+                Err(KeepError::Object(error)) => {
+                    tracing::warn!(account.id = %account.id, %error, "a large value stays in the context");
+                    writes.values_mut().for_each(unmark);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let (reason, trace) = (ended.reason.clone(), ended.trace.clone());
+        Ok(Some(Ended { ending: ended.ending, reason, writes, trace }))
     }
 
     /// Forgets objects that nothing names; one that cannot be forgotten only takes room.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
-use crate::expression::{ExprError, ExprKind};
+use crate::expression::{ExprError, ExprKind, Shared};
 use crate::lifecycle::{Class, Failure, ReasonCode};
 use crate::upstream::SendError;
 
@@ -28,15 +28,17 @@ const MESSAGE_NAMES: [&str; 11] = [
 ];
 
 /// A failed attempt, and how long the provider asked to wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Refusal {
     pub(super) failure: Failure,
     pub(super) retry_after: Option<Duration>,
+    /// The answer, `{status, headers, body}`, where it was a refusal and no fault of reading it.
+    pub(super) answer: Option<Shared>,
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None }
+        Self { failure, retry_after: None, answer: None }
     }
 }
 
@@ -69,8 +71,7 @@ pub(super) fn send_failure(error: &SendError, retry_safe: bool) -> Failure {
     if retry_safe || !error.may_have_been_sent() {
         return Failure::transient(code, message);
     }
-    let message = format!("the answer to a request with side effects was lost: {message}");
-    Failure { class: Class::OutcomeUnknown, ..Failure::permanent(ReasonCode::OutcomeUnknown, message) }
+    super::probe::unknown(&format!("the answer to a request with side effects was lost: {message}"))
 }
 
 /// A status that is an error (or was declared one by the definition).

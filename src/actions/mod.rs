@@ -4,21 +4,29 @@
 //! promises to end, to send each request a bounded number of times, never to repeat a request with side effects whose
 //! answer is not known unless the definition allows that, and to show no secret in `Debug` output.
 //!
-//! In here `stepper` decides what is next, `react` what follows from a failure, `local` performs the steps that need
-//! nobody, `request` renders, `response` reads, `classify` sorts failures, `progress` is what survives a crash and
-//! `trace` what people see. Lacks: pagination, definitions' own rate-limit expressions, `probe`, conditions and loops.
+//! In here `stepper` says what goes out and what is awaited, `walk` which step is next and whether it is performed, `turn`
+//! what a step is performed for (the items of its loop), `exchange` asks the provider, `probe` whether a request
+//! whose answer was lost had its effect, `react` decides what follows from a
+//! failure, `local` performs the steps that need nobody, `place` is what a step sees, `request` renders, `response` reads,
+//! `classify` sorts failures, `progress` is what survives a crash and `trace` what people see. Lacks: pagination,
+//! definitions' own rate-limit expressions.
 
 mod classify;
 mod context;
+mod exchange;
 mod local;
 mod model;
+mod place;
+mod probe;
 mod progress;
 mod react;
 mod request;
 mod response;
 mod stepper;
 mod trace;
+mod turn;
 mod url;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,8 @@ pub struct Start {
     pub context: Arc<Map<String, Value>>,
     /// The phase that a run without progress begins with.
     pub from: Phase,
+    /// A custom action to be performed instead of the phases.
+    pub action: Option<String>,
     /// What an earlier stepper of the run saved.
     pub progress: Option<Progress>,
     /// Decides the random numbers of expressions; the same for the whole run.
@@ -151,12 +153,12 @@ pub enum WaitReason {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every phase passed.
+    /// Every phase passed, or the custom action did.
     Succeeded,
     /// A step failed.
     Failed {
-        /// The phase.
-        phase: Phase,
+        /// The phase; none in a custom action.
+        phase: Option<Phase>,
         /// The step's name, or its index.
         step: Option<String>,
         /// Why.
@@ -164,8 +166,8 @@ pub enum Outcome {
     },
     /// The credential was refused for good.
     CredentialRefused {
-        /// The phase.
-        phase: Phase,
+        /// The phase; none in a custom action.
+        phase: Option<Phase>,
         /// The step's name, or its index.
         step: Option<String>,
         /// Why.

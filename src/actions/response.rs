@@ -63,9 +63,13 @@ pub(super) fn read(
             return Err(send_failure(&SendError::BadResponse(message), retry_safe).with_status(status).into());
         }
         Verdict::ByStatus if (200..300).contains(&status) => body,
-        Verdict::ByStatus => return Err(refusal(status, status, None, &body, &headers, retry_safe, now_ms)),
+        Verdict::ByStatus => {
+            let refusal = refusal(status, status, None, &body, &headers, retry_safe, now_ms);
+            return Err(Refusal { answer: Some(whole), ..refusal });
+        }
         Verdict::Error { status: mapped, message } => {
-            return Err(refusal(status, mapped, message, &body, &headers, retry_safe, now_ms));
+            let refusal = refusal(status, mapped, message, &body, &headers, retry_safe, now_ms);
+            return Err(Refusal { answer: Some(whole), ..refusal });
         }
     };
     let result = match &plan.response_path {
@@ -157,7 +161,7 @@ fn refusal(
     let failure = status_failure(mapped, text, retry_safe).with_status(status);
     let waits = matches!(failure.class, Class::RateLimited) || mapped == 503;
     let header = headers.get("retry-after").and_then(Value::as_str).filter(|_| waits);
-    Refusal { retry_after: retry_after(header, now_ms), failure }
+    Refusal { retry_after: retry_after(header, now_ms), failure, answer: None }
 }
 
 /// The part of the body that the definition wants; nothing there is null.

@@ -36,6 +36,14 @@ pub fn reference(object: Uuid) -> Value {
     json!({ MARK: true, OBJECT: object })
 }
 
+/// An object with bare marks where large values are; `None` when it has none.
+#[must_use]
+pub fn without_data(value: &Value) -> Option<Value> {
+    let members = value.as_object().filter(|members| members.values().any(|value| data(value).is_some()))?;
+    let bare = |value: &Value| if data(value).is_some() { json!({ MARK: true }) } else { value.clone() };
+    Some(members.iter().map(|(key, value)| (key.clone(), bare(value))).collect())
+}
+
 /// The members that stand for objects, as `object_store_context_fields`.
 pub fn fields(context: &Map<String, Value>) -> impl Iterator<Item = &str> {
     context.iter().filter(|(_, value)| object(value).is_some()).map(|(key, _)| key.as_str())

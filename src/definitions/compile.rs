@@ -1,5 +1,6 @@
 //! From an effective definition to a [`Plan`]: whatever can be known to be wrong is refused here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -11,16 +12,27 @@ use super::names::Names;
 use super::node::Node;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
+use super::step;
 use crate::lifecycle::{AuthenticationMethod, Phase};
 
 /// Steps of one action.
 const MAX_STEPS: usize = 100;
 
-/// What a step may have beside `type`.
-const STEP_MEMBERS: [&str; 6] = ["type", "config", "name", "on_unknown", "idempotency_key", "allow_in_sandbox"];
-
-/// Members of our own extension that this version does not perform. Leaving them out silently would be wrong.
-const NOT_YET: [&str; 5] = ["run_if", "loop_on", "depends_on", "continue_on_error", "timeout_ms"];
+/// What a step may have.
+const STEP_MEMBERS: [&str; 12] = [
+    "type",
+    "config",
+    "name",
+    "run_if",
+    "loop_on",
+    "depends_on",
+    "continue_on_error",
+    "timeout_ms",
+    "on_unknown",
+    "probe",
+    "idempotency_key",
+    "allow_in_sandbox",
+];
 
 impl Plan {
     /// Compiles a definition. Pointers in errors begin with `/config`, as in the integration's document.
@@ -34,8 +46,9 @@ impl Plan {
         environment_variables.extend(definition.secret_environment_variables.clone());
         Ok(Self {
             integration: definition.integration.clone(),
-            post_install: action(&config, Phase::PostInstall)?,
-            validation: action(&config, Phase::Validation)?,
+            post_install: phase(&config, Phase::PostInstall)?,
+            validation: phase(&config, Phase::Validation)?,
+            actions: custom_actions(&config)?,
             credentials: credentials(&config)?,
             names: Names::of(&definition.config),
             environment_variables: Arc::new(environment_variables),
@@ -73,11 +86,23 @@ fn credential(
     Ok(Some((method, plan)))
 }
 
-/// A phase's action: `steps[]`, a bare step, or nothing.
-fn action(config: &Node<'_>, phase: Phase) -> Result<Action, CompileError> {
-    let Some(node) = config.get("actions").and_then(|actions| actions.get(phase.as_str())) else {
-        return Ok(Action::default());
-    };
+/// The action of a phase; without steps when the definition has none.
+fn phase(config: &Node<'_>, phase: Phase) -> Result<Action, CompileError> {
+    let node = config.get("actions").and_then(|actions| actions.get(phase.as_str()));
+    node.map_or_else(|| Ok(Action::default()), |node| action(&node, config))
+}
+
+/// The actions beside the phases. What is wrong with one of them matters to whoever runs it, and to nobody else.
+fn custom_actions(config: &Node<'_>) -> Result<BTreeMap<String, Result<Action, CompileError>>, CompileError> {
+    let Some(actions) = config.get("actions") else { return Ok(BTreeMap::new()) };
+    let phases = Phase::ALL.iter().map(|phase| phase.as_str());
+    let others =
+        actions.entries()?.filter(|(name, node)| !node.value.is_null() && !phases.clone().any(|it| it == *name));
+    Ok(others.map(|(name, node)| (name.to_owned(), action(&node, config))).collect())
+}
+
+/// An action: `steps[]`, or a bare step.
+fn action(node: &Node<'_>, config: &Node<'_>) -> Result<Action, CompileError> {
     let nodes: Vec<Node<'_>> =
         if node.get("type").is_some() { vec![node.clone()] } else { node.require("steps")?.items()?.collect() };
     if nodes.len() > MAX_STEPS {
@@ -85,32 +110,39 @@ fn action(config: &Node<'_>, phase: Phase) -> Result<Action, CompileError> {
     }
     let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
     for node in &nodes {
-        let step = step(node, config)?;
+        let mut step = step(node, config)?;
         if let Some(name) = &step.name
             && steps.iter().any(|earlier| earlier.name.as_ref() == Some(name))
         {
             return Err(node.refuse(format!("the name `{name}` is taken by an earlier step of this action")));
         }
+        step.depends_on = step::depends_on(node, &steps, &nodes)?;
         steps.push(step);
     }
     Ok(Action { steps })
 }
 
 fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
-    if let Some(member) = NOT_YET.iter().find_map(|key| node.get(key)) {
-        return Err(member.refuse("is not supported by this version: write the step without it"));
-    }
-    node.only(&[&STEP_MEMBERS[..], &NOT_YET[..]].concat())?;
+    node.only(&STEP_MEMBERS)?;
     let kind = kind(node, integration)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),
         _ => true,
     };
+    let flag = |key: &str| node.get(key).map(|flag| flag.flag()).transpose().map(Option::unwrap_or_default);
+    let expression = |key: &str| node.get(key).map(|source| source.expression()).transpose();
+    let on_unknown = on_unknown(node, reads)?;
     Ok(Step {
         name: node.get("name").map(|name| step_name(&name)).transpose()?,
-        on_unknown: on_unknown(node, reads)?,
+        run_if: expression("run_if")?,
+        loop_on: expression("loop_on")?,
+        depends_on: Vec::new(),
+        continue_on_error: flag("continue_on_error")?,
+        timeout: step::timeout(node, &kind)?,
+        on_unknown,
+        probe: step::probe(node, integration, &kind, on_unknown)?,
         idempotency_header: idempotency_header(node)?,
-        allow_in_sandbox: node.get("allow_in_sandbox").map(|flag| flag.flag()).transpose()?.unwrap_or(false),
+        allow_in_sandbox: flag("allow_in_sandbox")?,
         kind,
     })
 }
@@ -128,10 +160,7 @@ fn on_unknown(node: &Node<'_>, reads: bool) -> Result<OnUnknown, CompileError> {
     match node.get("on_unknown") {
         None if reads => Ok(OnUnknown::Retry),
         None => Ok(OnUnknown::Fail),
-        Some(word) => match word.word()? {
-            OnUnknown::Probe => Err(word.refuse("`probe` is not supported by this version; use `retry` or `fail`")),
-            chosen => Ok(chosen),
-        },
+        Some(word) => word.word(),
     }
 }
 

@@ -6,7 +6,7 @@
 //! pointer and what to mend; [`CompileError`] is the one error of it.
 //!
 //! Lacks: members that this version does not execute (`resources`, `webhook`, `pagination`, `rate_limit`,
-//! `tool_tags`, actions beside the two phases) are kept in the document and have no effect.
+//! `tool_tags`) are kept in the document and have no effect.
 
 mod compile;
 pub mod credential;
@@ -18,6 +18,7 @@ mod names;
 mod node;
 mod plan;
 mod request;
+mod step;
 mod target;
 
 #[cfg(test)]
@@ -30,8 +31,8 @@ pub use load::{DefinitionSet, load};
 pub use model::{Install, Integration};
 pub use names::Names;
 pub use plan::{
-    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, QueryArrayFormat, RequestPlan,
-    ResponsePath, Step, StepKind, Target,
+    Action, Authorization, Body, BodyFormat, Header, Method, OnUnknown, Parameter, Plan, Probe, QueryArrayFormat,
+    RequestPlan, ResponsePath, Step, StepKind, Target,
 };
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;

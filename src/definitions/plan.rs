@@ -3,12 +3,14 @@
 //! Nothing in here is a secret's home, but templates may hold literals that are (a key written into a header), so the
 //! types show nothing of them in `Debug` output.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{CredentialPlan, IntegrationRef, Names};
+use super::{CompileError, CredentialPlan, IntegrationRef, Names};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
@@ -20,6 +22,9 @@ pub struct Plan {
     pub post_install: Action,
     /// What proves that the connection works. Without steps when the definition has none.
     pub validation: Action,
+    /// The actions beside the two phases, each run only when somebody asks for it: one that cannot be run says why then,
+    /// and keeps nobody from loading the definition. `refresh_token` is among them, and no refresh uses it yet.
+    pub actions: BTreeMap<String, Result<Action, CompileError>>,
     /// How each method that the definition offers brings its credential.
     pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
     /// The names that the definition's templates and expressions may read.
@@ -36,6 +41,7 @@ impl fmt::Debug for Plan {
             .field("integration", &self.integration)
             .field("post_install", &self.post_install)
             .field("validation", &self.validation)
+            .field("actions", &self.actions)
             .finish_non_exhaustive()
     }
 }
@@ -58,11 +64,10 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether an expression of it may take long on an input of ordinary size, out of its time limit's reach.
+    /// Whether an expression of the phases may take long on an input of ordinary size, out of its time limit's reach.
     #[must_use]
     pub fn is_quadratic(&self) -> bool {
-        let steps = self.post_install.steps.iter().chain(&self.validation.steps);
-        steps.flat_map(|step| step.kind.expressions()).any(Expression::is_quadratic)
+        self.post_install.is_quadratic() || self.validation.is_quadratic()
     }
 }
 
@@ -73,14 +78,34 @@ pub struct Action {
     pub steps: Vec<Step>,
 }
 
+impl Action {
+    /// Whether an expression of it may take long on an input of ordinary size, out of its time limit's reach.
+    #[must_use]
+    pub fn is_quadratic(&self) -> bool {
+        self.steps.iter().flat_map(Step::expressions).any(Expression::is_quadratic)
+    }
+}
+
 /// One step of an action.
 pub struct Step {
     /// What later steps call it, beside its index.
     pub name: Option<String>,
     /// What it does.
     pub kind: StepKind,
+    /// What decides whether it is performed at all.
+    pub run_if: Option<Expression>,
+    /// What gives the items for each of which it is performed.
+    pub loop_on: Option<Expression>,
+    /// The earlier steps, by index, without whose success it is skipped.
+    pub depends_on: Vec<usize>,
+    /// Whether the action goes on when it fails for good.
+    pub continue_on_error: bool,
+    /// How long one request of it may take, where that is less than any request may.
+    pub timeout: Option<Duration>,
     /// How to go on when its answer is lost.
     pub on_unknown: OnUnknown,
+    /// What finds out whether a request whose answer was lost had its effect; there for [`OnUnknown::Probe`].
+    pub probe: Option<Box<Probe>>,
     /// The header that carries its idempotency key, when the provider honours one. Lower case.
     pub idempotency_header: Option<String>,
     /// Whether a sandbox account may perform it although it writes.
@@ -99,6 +124,23 @@ impl Step {
     pub fn needs_intent(&self) -> bool {
         matches!(self.kind, StepKind::Request(_)) && self.on_unknown != OnUnknown::Retry
     }
+
+    /// Whether anything has to be looked at before it is performed.
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.run_if.is_some() || self.loop_on.is_some() || !self.depends_on.is_empty()
+    }
+
+    /// The expressions that see data of the provider.
+    fn expressions(&self) -> Vec<&Expression> {
+        let mut all = self.kind.expressions();
+        all.extend(self.run_if.iter().chain(&self.loop_on));
+        if let Some(probe) = &self.probe {
+            all.push(&probe.expression);
+            all.extend(probe.request.expressions());
+        }
+        all
+    }
 }
 
 impl fmt::Debug for Step {
@@ -109,6 +151,14 @@ impl fmt::Debug for Step {
             .field("on_unknown", &self.on_unknown)
             .finish_non_exhaustive()
     }
+}
+
+/// A read that finds out whether a request whose answer was lost had its effect.
+pub struct Probe {
+    /// What is asked.
+    pub request: RequestPlan,
+    /// What the answer means: true or `{happened: true, result}`, false, or nothing where it does not tell.
+    pub expression: Expression,
 }
 
 /// What a step does.
@@ -131,13 +181,9 @@ pub enum StepKind {
 }
 
 impl StepKind {
-    /// The expressions that see data of the provider.
     fn expressions(&self) -> Vec<&Expression> {
         match self {
-            Self::Request(request) => {
-                let path = request.response_path.as_ref().map(|path| &path.object);
-                path.into_iter().chain(&request.error_expression).collect()
-            }
+            Self::Request(request) => request.expressions().collect(),
             Self::Transform(expression) | Self::UpdateContext(Some(expression)) => vec![expression],
             Self::UpdateContext(None) | Self::SetContext(_) | Self::GetContext { .. } => Vec::new(),
         }
@@ -161,7 +207,7 @@ words! {
     OnUnknown {
         /// Make the request again.
         Retry = "retry",
-        /// Let a read step decide. Not supported yet.
+        /// Let a read find out whether it happened.
         Probe = "probe",
         /// Fail the phase with `outcome_unknown`.
         Fail = "fail",
@@ -234,6 +280,13 @@ pub struct RequestPlan {
     pub response_path: Option<ResponsePath>,
     /// What tells errors from successes beyond the status code.
     pub error_expression: Option<Expression>,
+}
+
+impl RequestPlan {
+    /// The expressions that see data of the provider.
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.response_path.as_ref().map(|path| &path.object).into_iter().chain(&self.error_expression)
+    }
 }
 
 /// Where a request goes, in parts that are encoded each in its own way.

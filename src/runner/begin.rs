@@ -100,6 +100,7 @@ fn start_of(
         },
         context,
         from: held.run.from_phase,
+        action: None,
         progress,
         // The same for every worker that takes the run up, so that a request rendered again has the same bytes.
         seed: held.run.id.as_u64_pair().1,

@@ -136,7 +136,11 @@ impl Driver<'_> {
                 Output::Done(outcome) => return self.end(&stepper, outcome).await,
                 Output::Send(request) => self.send(request, left).await,
                 Output::Save => self.save(&stepper).await.map(|()| Input::Saved),
-                Output::Refresh => refresh::perform(&mut self, stepper.context()).await,
+                Output::Refresh => {
+                    // What is to be kept in the object store goes there with the run's end and nowhere before.
+                    self.fetched.extend(stepper.large_writes().map(|(key, _)| (key.clone(), Value::Null)));
+                    refresh::perform(&mut self, stepper.context()).await
+                }
                 Output::Wait { after, .. } => self.wait(after.min(left), &stepper).await,
             };
             input = match done {

@@ -23,15 +23,18 @@ impl Driver<'_> {
 
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
-        let reason = too_late(self.runner).into_reason(Some(phase), None);
-        self.finish(stepper, Ending::DeadlineExceeded(phase), Some(reason)).await
+        let failure = stepper.doubt().unwrap_or_else(|| too_late(self.runner));
+        let reason = failure.into_reason(phase, None);
+        self.finish(stepper, Ending::DeadlineExceeded(self.phase_of(phase)), Some(reason)).await
     }
 
     pub(super) async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
-        let told = |phase: Phase, step, failure: Failure| Some(failure.into_reason(Some(phase), step));
+        let told = |phase, step, failure: Failure| Some(failure.into_reason(phase, step));
         let (ending, reason) = match outcome {
             Outcome::Succeeded => (Ending::Succeeded, None),
-            Outcome::Failed { phase, step, failure } => (Ending::PhaseFailed(phase), told(phase, step, failure)),
+            Outcome::Failed { phase, step, failure } => {
+                (Ending::PhaseFailed(self.phase_of(phase)), told(phase, step, failure))
+            }
             Outcome::CredentialRefused { phase, step, failure } => {
                 (Ending::CredentialRefused, told(phase, step, failure))
             }
@@ -39,8 +42,16 @@ impl Driver<'_> {
         self.finish(stepper, ending, reason).await
     }
 
+    /// No custom action is started here, so there is a phase; should there be none, it is the one that was asked for.
+    fn phase_of(&self, phase: Option<Phase>) -> Phase {
+        phase.unwrap_or(self.held.run.from_phase)
+    }
+
     async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
-        let writes = written(&self.context_before, stepper.context(), &self.paths, &mut self.redactor);
+        let mut writes = written(&self.context_before, stepper.context(), &self.paths, &mut self.redactor);
+        for (key, marked) in stepper.large_writes() {
+            writes.insert(key.clone(), marked.clone());
+        }
         let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
         if let Some(reason) = &reason {
             tracing::info!(

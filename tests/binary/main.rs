@@ -19,6 +19,7 @@ mod examples;
 mod import;
 mod import_refusals;
 mod keys;
+mod large_values;
 mod outage;
 mod postgres;
 mod providers;

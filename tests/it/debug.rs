@@ -136,6 +136,7 @@ fn a_stepper_and_what_goes_in_and_out_of_it_show_no_secret() {
         },
         context: secret().into(),
         from: Phase::PostInstall,
+        action: None,
         progress: None,
         seed: 0,
         retry: RetryPolicy::default(),

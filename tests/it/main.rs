@@ -15,6 +15,7 @@ mod api;
 mod broker;
 mod debug;
 mod exchange;
+mod objects;
 mod operate;
 mod reducers;
 mod relay;

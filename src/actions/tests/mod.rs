@@ -1,7 +1,11 @@
 //! The stepper driven by tables: no socket, no store, no clock.
 
+mod conditions;
 mod crash;
+mod custom;
 mod failures;
+mod loops;
+mod probes;
 mod properties;
 mod refresh;
 mod rendering;
@@ -72,6 +76,7 @@ pub(super) fn start(config: &Value, context: Value) -> Start {
         },
         context: Arc::new(object(context)),
         from: Phase::PostInstall,
+        action: None,
         progress: None,
         seed: 7,
         retry: RetryPolicy::default(),
@@ -173,6 +178,7 @@ impl Ran {
             None => "crashed".to_owned(),
             Some(Outcome::Succeeded) => "succeeded".to_owned(),
             Some(Outcome::Failed { phase, step, failure }) => {
+                let phase = phase.map_or("action", Phase::as_str);
                 format!("{phase} {} {}", step.as_deref().unwrap_or("-"), failure.code)
             }
             Some(Outcome::CredentialRefused { failure, .. }) => format!("refused {}", failure.code),

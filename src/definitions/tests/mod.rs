@@ -133,18 +133,24 @@ fn a_step_that_cannot_be_run_is_refused_with_its_place_and_what_to_do() {
 #[test]
 fn a_step_with_a_member_that_means_nothing_here_is_refused() {
     check_steps([
-        (json!({ "type": "transform", "config": "1", "run_if": "true" }), "/run_if", "not supported"),
-        (json!({ "type": "transform", "config": "1", "loop_on": "[1]" }), "/loop_on", "not supported"),
+        (json!({ "type": "transform", "config": "1", "run_if": "(" }), "/run_if", "does not compile"),
+        (json!({ "type": "transform", "config": "1", "loop_on": 7 }), "/loop_on", "must be a string"),
+        (json!({ "type": "transform", "config": "1", "continue_on_error": 1 }), "/continue_on_error", "true or false"),
+        (json!({ "type": "transform", "config": "1", "timeout_ms": 100 }), "/timeout_ms", "only a request takes time"),
+        (json!({ "type": "transform", "config": "1", "depends_on": [{}] }), "/depends_on/0", "a step's name or index"),
+        (json!({ "type": "transform", "config": "1", "depends_on": ["x"] }), "/depends_on/0", "neither the name"),
+        (json!({ "type": "transform", "config": "1", "depends_on": 0 }), "/depends_on", "this step itself"),
+        (
+            json!({ "type": "transform", "config": "1", "name": "me", "depends_on": ["me"] }),
+            "/depends_on/0",
+            "this step itself",
+        ),
         (
             json!({ "type": "transform", "config": "1", "on_unknwon": "retry" }),
             "/on_unknwon",
             "`on_unknwon` is not known here",
         ),
-        (
-            json!({ "type": "transform", "config": "1", "on_unknown": "probe" }),
-            "/on_unknown",
-            "`probe` is not supported by this version",
-        ),
+        (json!({ "type": "transform", "config": "1", "on_unknown": "probe" }), "", "`probe` is missing"),
         (
             json!({ "type": "transform", "config": "1", "on_unknown": "maybe" }),
             "/on_unknown",
