@@ -2,19 +2,23 @@
 //!
 //! The tour: a topic has a file with its `FUNCTIONS`, which stand in [`GROUPS`]; [`call`] turns a plain function over JSON
 //! values into one of the engine's; [`failures`] has the sentence of each code that they fail with; [`seeded`] is what
-//! draws from the run's seed; [`unsupported`] says which names of the model's pack are refused, and why.
+//! depends on the run (its time, its seed) and is made anew for each evaluation; [`objects`] are dates and URLs, which have
+//! methods; [`unsupported`] says which names of the model's pack are refused, and why.
 //!
 //! Names and meaning are those of the npm package `@truto/truto-jsonata` (3.0.6), whose recorded answers are under
 //! `tests/data/functions`. An expression binds only what it mentions, so the pack costs nothing elsewhere. Bound functions
 //! win over the engine's own of the same name. A function is pure: same arguments, same result, no clock, no network.
 
 mod call;
+mod dates;
 mod digests;
 mod encoding;
 mod failures;
+pub(super) mod objects;
 pub(super) mod seeded;
 mod switched_off;
 mod unsupported;
+mod urls;
 mod values;
 
 use std::collections::HashMap;
@@ -28,8 +32,14 @@ pub(super) use unsupported::reason;
 /// A function of the pack: its name and how it is made.
 pub(super) type Function = (&'static str, fn() -> HostFunction);
 
+/// A function that depends on the run.
+pub(super) type OfARun = (&'static str, fn(seeded::Run) -> HostFunction);
+
+const OF_A_RUN: &[&[OfARun]] = &[dates::OF_A_RUN, seeded::OF_A_RUN];
+
 /// The topics.
-const GROUPS: &[&[Function]] = &[digests::FUNCTIONS, encoding::FUNCTIONS, switched_off::FUNCTIONS, values::FUNCTIONS];
+const GROUPS: &[&[Function]] =
+    &[digests::FUNCTIONS, encoding::FUNCTIONS, switched_off::FUNCTIONS, urls::FUNCTIONS, values::FUNCTIONS];
 
 static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
     LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());
@@ -37,6 +47,11 @@ static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
 /// The function of this name, if the pack has one.
 pub(super) fn find(name: &str) -> Option<HostFunction> {
     BY_NAME.get(name).map(|make| make())
+}
+
+/// The function of this name that depends on the run, if the pack has one.
+pub(super) fn find_of_a_run(name: &str) -> Option<OfARun> {
+    OF_A_RUN.iter().copied().flatten().find(|(known, _)| *known == name).copied()
 }
 
 #[cfg(test)]
@@ -47,7 +62,10 @@ mod tests {
     fn a_name_stands_for_one_function_and_is_not_refused_at_the_same_time() {
         let listed: Vec<_> = GROUPS.iter().copied().flatten().map(|(name, _)| *name).collect();
         assert_eq!(BY_NAME.len(), listed.len(), "a name is listed twice");
-        for name in listed {
+        let of_a_run = OF_A_RUN.iter().copied().flatten().map(|(name, _)| *name);
+        for name in
+            listed.into_iter().chain(of_a_run.inspect(|name| assert!(find(name).is_none(), "{name} is there twice")))
+        {
             assert_eq!(reason(name), None, "{name} is supported and unsupported");
         }
     }
