@@ -7,6 +7,7 @@ use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
 use crate::reconnect::Reconnect;
+use crate::seal::Sealed;
 use crate::store::{
     Account, AccountChange, Commit, Committed, Credential, CredentialChange, Patience, Run, RunChange, StoreError,
     TransitionWrite, Unpublished,
@@ -33,6 +34,8 @@ pub struct Ended {
     pub writes: Map<String, Value>,
     /// What happened, redacted, as JSON text.
     pub trace: String,
+    /// What another run may go on from, sealed.
+    pub progress: Option<Sealed>,
 }
 
 impl std::fmt::Debug for Ended {
@@ -136,7 +139,11 @@ impl Accounts {
             run: held.run.id,
             fence: held.run.fence,
             account: account.id,
-            run_change: Some(RunChange::Finish { outcome, trace: ended.trace.clone() }),
+            run_change: Some(RunChange::Finish {
+                outcome,
+                trace: ended.trace.clone(),
+                progress: ended.progress.clone(),
+            }),
             transition: transition.map(|transition| self.transition_of(held, ended, transition, clear)),
             credential,
         })

@@ -98,7 +98,10 @@ impl Accounts {
         let now_ms = self.clock.now_ms();
         let decision = decide(&Snapshot::Absent, &Trigger::Import)?;
         let (account_id, run_id) = (self.clock.new_id(), self.clock.new_id());
-        let slot = self.lane.as_ref().and_then(|lane| lane.enter(request.region, run_id).map(|slot| (lane, slot)));
+        let slot = self
+            .lane
+            .as_ref()
+            .and_then(|lane| lane.enter(request.region, &request.tenant_id, run_id).map(|slot| (lane, slot)));
         let context = std::mem::take(&mut request.context);
         let expires_at_ms = token::expires_at_ms(&context);
         let mut redactor = Redactor::new(&Map::new(), &[], paths);
@@ -118,6 +121,7 @@ impl Accounts {
             channel: message.channel,
             correlation_id: message.correlation_id,
             traceparent: message.traceparent,
+            progress: None,
             claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
         };
         let transition = decision.transition.unwrap_or(CREATED);

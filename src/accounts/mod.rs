@@ -6,12 +6,14 @@
 
 mod advance;
 mod answer;
+mod applied;
 mod catalog;
 mod fair;
 mod import;
 mod lane;
 mod outlet;
 mod replay;
+mod tenants;
 mod vault;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
 pub use answer::{account_answer, new_account_answer};
+pub use applied::{Applied, AppliedInstall, AppliedIntegration, Change};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};

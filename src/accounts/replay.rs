@@ -1,15 +1,19 @@
 //! A failed account runs again: back to `connecting` with event `updated`, and a new run that is linked to the last.
 //!
 //! A replay begins at `post_install`, on the definition that new imports of its install would get, so that a mended
-//! definition helps. The old run stays as it is.
+//! definition helps. The old run stays as it is. But where a run ended without knowing what became of its last request,
+//! the new one takes up what it left, on its definition, and an operator says how it goes on.
 
 use uuid::Uuid;
 
 use super::{Accounts, PlanError, Spacing};
+use crate::actions::Progress;
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
-    Cause, CauseTrigger, Next, ReasonCode, Rejection, Snapshot, Status, Transition, Trigger, Word, Work, decide, words,
+    Cause, CauseTrigger, Next, ReasonCode, Rejection, Snapshot, Status, Transition, Trigger, Unknown, Word, Work,
+    decide, words,
 };
+use crate::seal::Sealed;
 use crate::store::{
     Account, AccountChange, Candidate, Channel, DefinitionHash, Enqueue, Enqueued, NewRun, RunView, StoreError,
     TransitionWrite, Unpublished,
@@ -26,8 +30,10 @@ words! {
         RunInProgress = "run_in_progress",
         /// It has not failed.
         NotFailed = "not_failed",
-        /// Its last outcome is unknown: repeating has to be asked for.
+        /// Its last outcome is unknown: somebody has to say what became of it.
         OutcomeUnknown = "outcome_unknown",
+        /// Its last outcome is unknown, and the run left nothing behind which it could go on.
+        NothingLeft = "nothing_left",
         /// It changed since it was chosen.
         Changed = "changed",
         /// Its install is not enabled.
@@ -49,8 +55,10 @@ impl Ineligible {
             Self::RunInProgress => "a run of it is not finished; replay it when that has ended",
             Self::NotFailed => "it has not failed",
             Self::OutcomeUnknown => {
-                "the answer to a request with side effects was lost; --resend makes it again, perhaps a second time"
+                "the answer to a request with side effects was lost; --resend sends it again, perhaps a second time, and \
+                 --skip takes it for done"
             }
+            Self::NothingLeft => "its run left no place behind which another could go on; only --resend is possible",
             Self::Changed => "it changed after it was chosen; look at it again",
             Self::InstallDisabled => "its install is not enabled",
             Self::InstallMissing => "its install is gone",
@@ -61,14 +69,14 @@ impl Ineligible {
 
 /// Whether what is known about an account speaks against replaying it; its install is looked at besides.
 #[must_use]
-pub const fn objection(account: &Candidate, resend: bool) -> Option<Ineligible> {
+pub const fn objection(account: &Candidate, unknown: Option<Unknown>) -> Option<Ineligible> {
     match account.status {
         None => Some(Ineligible::Deleted),
         Some(Status::Connecting) => Some(Ineligible::RunInProgress),
         Some(_) if account.has_run => Some(Ineligible::RunInProgress),
         Some(Status::Active) => Some(Ineligible::NotFailed),
         Some(Status::PostInstallError | Status::ValidationError | Status::NeedsReauth) => match account.reason {
-            Some(ReasonCode::OutcomeUnknown) if !resend => Some(Ineligible::OutcomeUnknown),
+            Some(ReasonCode::OutcomeUnknown) if unknown.is_none() => Some(Ineligible::OutcomeUnknown),
             _ => None,
         },
     }
@@ -83,8 +91,8 @@ pub struct ReplayOrder<'a> {
     pub run: Uuid,
     /// The version in which it was chosen.
     pub expected_sequence: i64,
-    /// Whether it runs again although its last outcome is unknown.
-    pub resend: bool,
+    /// What is to become of it if its last outcome is unknown.
+    pub unknown: Option<Unknown>,
     /// The replay, whose accounts stand apart from each other so that live work passes.
     pub replay: &'a str,
 }
@@ -106,7 +114,7 @@ impl Accounts {
     pub async fn replay(&self, order: &ReplayOrder<'_>) -> Result<Replayed, StoreError> {
         let found = self.store.candidates(&[order.account]).await?.pop();
         let Some(candidate) = found else { return Ok(Replayed::Refused(Ineligible::Absent)) };
-        if let Some(objection) = objection(&candidate, order.resend) {
+        if let Some(objection) = objection(&candidate, order.unknown) {
             return Ok(Replayed::Refused(objection));
         }
         let definition = match self.definition_of(candidate.install).await? {
@@ -120,12 +128,17 @@ impl Accounts {
             return Ok(Replayed::Refused(Ineligible::Changed));
         }
         let latest = self.store.runs(order.account, 1).await?.pop();
-        let (enqueue, word) = match self.enqueue_of(order, account, definition, latest.as_ref()) {
+        let (definition, progress) = match self.taken_up(order, &account, definition).await? {
+            Ok(taken) => taken,
+            Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
+        };
+        let (mut enqueue, word) = match self.enqueue_of(order, account, definition, latest.as_ref()) {
             Ok(enqueue) => enqueue,
             Err(Rejection::RunInProgress { .. }) => return Ok(Replayed::Refused(Ineligible::RunInProgress)),
             Err(Rejection::Gone { .. }) => return Ok(Replayed::Refused(Ineligible::Deleted)),
             Err(_) => return Ok(Replayed::Refused(Ineligible::NotFailed)),
         };
+        enqueue.run.progress = progress;
         let event = Unpublished::of(order.account, &enqueue.transition.event);
         Ok(match self.store.enqueue(enqueue).await? {
             Enqueued::Done => {
@@ -135,6 +148,35 @@ impl Accounts {
             Enqueued::RunInProgress => Replayed::Refused(Ineligible::RunInProgress),
             Enqueued::SequenceMoved => Replayed::Refused(Ineligible::Changed),
         })
+    }
+
+    /// The definition and the progress of the new run: those of the run that ended without knowing what became of its
+    /// last request, with the operator's word on it; else what a new run of the install would get, and none.
+    async fn taken_up(
+        &self,
+        order: &ReplayOrder<'_>,
+        account: &Account,
+        definition: DefinitionHash,
+    ) -> Result<Result<(DefinitionHash, Option<Sealed>), Ineligible>, StoreError> {
+        let is_unknown = account.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
+        let (Some(word), Some(run), true) = (order.unknown, account.latest_run, is_unknown) else {
+            return Ok(Ok((definition, None)));
+        };
+        let Some(left) = self.store.left_by(run).await? else {
+            return Ok(match word {
+                // From the beginning then, as the request was made the first time.
+                Unknown::Resend => Ok((definition, None)),
+                Unknown::Skip => Err(Ineligible::NothingLeft),
+            });
+        };
+        let environment = account.environment_id;
+        let opened = self.vault.open_progress::<Progress>(environment, run, &left.progress);
+        let sealed =
+            opened.and_then(|progress| self.vault.seal_progress(environment, order.run, &progress.answered(word)));
+        match sealed {
+            Ok(sealed) => Ok(Ok((left.definition, Some(sealed)))),
+            Err(error) => Err(StoreError::Refused(format!("what run {run} left cannot be opened: {error}"))),
+        }
     }
 
     /// What a new run of this install's accounts would pin, or why there can be none.
@@ -181,6 +223,7 @@ impl Accounts {
             // The producer's trace ended with the run that failed; whoever replays is not part of it.
             traceparent: None,
             claimed_by: None,
+            progress: None,
         };
         let expected_sequence = account.sequence;
         account.status = transition.to;
@@ -248,17 +291,19 @@ mod tests {
             (Some(Status::NeedsReauth), None),
         ];
         for (status, expected) in cases {
-            assert_eq!(objection(&candidate(status), false), expected, "{status:?}");
+            assert_eq!(objection(&candidate(status), None), expected, "{status:?}");
         }
         let busy = Candidate { has_run: true, ..candidate(Some(Status::ValidationError)) };
-        assert_eq!(objection(&busy, true), Some(Ineligible::RunInProgress));
+        assert_eq!(objection(&busy, Some(Unknown::Resend)), Some(Ineligible::RunInProgress));
     }
 
     #[test]
     fn an_unknown_outcome_is_repeated_only_when_that_is_asked_for() {
         let reason = Some(ReasonCode::OutcomeUnknown);
         let unknown = Candidate { reason, ..candidate(Some(Status::PostInstallError)) };
-        assert_eq!(objection(&unknown, false), Some(Ineligible::OutcomeUnknown));
-        assert_eq!(objection(&unknown, true), None);
+        assert_eq!(objection(&unknown, None), Some(Ineligible::OutcomeUnknown));
+        for word in Unknown::ALL {
+            assert_eq!(objection(&unknown, Some(*word)), None);
+        }
     }
 }

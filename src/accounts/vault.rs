@@ -103,6 +103,11 @@ impl Vault {
         Ok(self.0.seal(&shared("integrations", "sealed", id.as_bytes()), document)?)
     }
 
+    /// Opens an integration's definition, of any of its versions.
+    pub fn open_integration(&self, id: Uuid, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.open(&shared("integrations", "sealed", id.as_bytes()), sealed)?.expose_secret().clone())
+    }
+
     /// Seals an install's override.
     pub fn seal_override(&self, environment: Uuid, id: Uuid, document: &[u8]) -> Result<Sealed, VaultError> {
         let row = id.as_bytes();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
-use crate::expression::{ExprError, ExprKind};
+use crate::expression::{ExprError, ExprKind, Shared};
 use crate::lifecycle::{Class, Failure, ReasonCode};
 use crate::upstream::SendError;
 
@@ -13,7 +13,7 @@ use crate::upstream::SendError;
 pub const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// Where providers put what they have to say, best first.
-const MESSAGE_NAMES: [&str; 11] = [
+const MESSAGE_NAMES: [&str; 14] = [
     "message",
     "msg",
     "errorMessage",
@@ -25,18 +25,23 @@ const MESSAGE_NAMES: [&str; 11] = [
     "title",
     "error",
     "errors",
+    "fault",
+    "_text",
+    "_cdata",
 ];
 
 /// A failed attempt, and how long the provider asked to wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Refusal {
     pub(super) failure: Failure,
     pub(super) retry_after: Option<Duration>,
+    /// The answer, `{status, headers, body}`, where it was a refusal and no fault of reading it.
+    pub(super) answer: Option<Shared>,
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None }
+        Self { failure, retry_after: None, answer: None }
     }
 }
 
@@ -69,8 +74,7 @@ pub(super) fn send_failure(error: &SendError, retry_safe: bool) -> Failure {
     if retry_safe || !error.may_have_been_sent() {
         return Failure::transient(code, message);
     }
-    let message = format!("the answer to a request with side effects was lost: {message}");
-    Failure { class: Class::OutcomeUnknown, ..Failure::permanent(ReasonCode::OutcomeUnknown, message) }
+    super::probe::unknown(&format!("the answer to a request with side effects was lost: {message}"))
 }
 
 /// A status that is an error (or was declared one by the definition).
@@ -116,7 +120,14 @@ fn dig(value: &Value, depth: u8) -> Option<&str> {
         Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()),
         Value::Array(items) if depth > 0 => items.iter().find_map(|item| dig(item, depth - 1)),
         Value::Object(members) if depth > 0 => {
-            MESSAGE_NAMES.iter().find_map(|name| members.get(*name).and_then(|member| dig(member, depth - 1)))
+            let named = |name: &&str| {
+                // XML writes `Message`, and the text of an element is a member of it.
+                let found = members.get(*name).or_else(|| {
+                    members.iter().find(|(member, _)| member.eq_ignore_ascii_case(name)).map(|(_, found)| found)
+                });
+                found.and_then(|found| dig(found, depth - 1))
+            };
+            MESSAGE_NAMES.iter().find_map(|name| named(&name))
         }
         _ => None,
     }
@@ -206,6 +217,7 @@ mod tests {
             (json!("plain words"), Some("plain words")),
             (json!("<html>login</html>"), None),
             (json!({ "message": "" }), None),
+            (json!({ "Error": { "Code": { "_text": "7" }, "Message": { "_text": "in XML" } } }), Some("in XML")),
             (json!({ "code": 7 }), None),
             (json!(null), None),
         ] {

@@ -24,6 +24,8 @@ pub struct Start {
     pub context: Arc<Map<String, Value>>,
     /// The phase that a run without progress begins with.
     pub from: Phase,
+    /// A custom action to be performed instead of the phases.
+    pub action: Option<String>,
     /// What an earlier stepper of the run saved.
     pub progress: Option<Progress>,
     /// Decides the random numbers of expressions; the same for the whole run.
@@ -100,6 +102,11 @@ pub enum Input {
     NotRefreshed(Failure),
     /// The time is over.
     Waited,
+    /// The request was not sent: the way to its host is closed for now. It costs no attempt.
+    Gated {
+        /// How long to wait.
+        after: Duration,
+    },
 }
 
 impl fmt::Debug for Input {
@@ -113,6 +120,7 @@ impl fmt::Debug for Input {
             Self::Refreshed { .. } => f.write_str("Refreshed"),
             Self::NotRefreshed(failure) => f.debug_tuple("NotRefreshed").field(failure).finish(),
             Self::Waited => f.write_str("Waited"),
+            Self::Gated { after } => f.debug_struct("Gated").field("after", after).finish(),
         }
     }
 }
@@ -132,6 +140,8 @@ pub enum Output {
         reason: WaitReason,
         /// How long.
         after: Duration,
+        /// Whom else it concerns: their requests to the same host are not sent meanwhile.
+        gate: Option<GateScope>,
     },
     /// The run has ended.
     Done(Outcome),
@@ -146,17 +156,26 @@ pub enum WaitReason {
     RateLimited,
     /// A token refresh failed and is made again.
     RefreshBackoff,
+    /// The way to the host is closed.
+    Gated,
+}
+
+/// Who waits together with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateScope {
+    /// Every account of the install.
+    Install,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every phase passed.
+    /// Every phase passed, or the custom action did.
     Succeeded,
     /// A step failed.
     Failed {
-        /// The phase.
-        phase: Phase,
+        /// The phase; none in a custom action.
+        phase: Option<Phase>,
         /// The step's name, or its index.
         step: Option<String>,
         /// Why.
@@ -164,8 +183,8 @@ pub enum Outcome {
     },
     /// The credential was refused for good.
     CredentialRefused {
-        /// The phase.
-        phase: Phase,
+        /// The phase; none in a custom action.
+        phase: Option<Phase>,
         /// The step's name, or its index.
         step: Option<String>,
         /// Why.

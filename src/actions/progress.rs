@@ -1,7 +1,7 @@
 //! What of a stepper survives a crash. It holds secrets (answers, context writes, rendered requests): the runner seals it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,51 +12,74 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::trace::{Trace, present};
+use super::turn::StepProgress;
 use crate::definitions::Step;
 use crate::expression::Shared;
-use crate::lifecycle::Phase;
+use crate::lifecycle::{Phase, Unknown};
 use crate::upstream::Request;
+
+/// What of a definition is being performed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Part {
+    PostInstall,
+    Validation,
+    /// A custom action.
+    Action,
+}
+
+impl Part {
+    pub(super) const fn phase(self) -> Option<Phase> {
+        match self {
+            Self::PostInstall => Some(Phase::PostInstall),
+            Self::Validation => Some(Phase::Validation),
+            Self::Action => None,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.phase().map_or("action", Phase::as_str))
+    }
+}
+
+impl From<Phase> for Part {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::PostInstall => Self::PostInstall,
+            Phase::Validation => Self::Validation,
+        }
+    }
+}
 
 /// How far a run has come.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Progress {
-    pub(super) phase: Phase,
+    #[serde(rename = "phase")]
+    pub(super) part: Part,
     /// The step that is next, or under way.
     pub(super) index: usize,
     pub(super) step: StepProgress,
-    /// Time spent waiting for the provider in this phase, in milliseconds.
+    /// Time spent waiting for the provider in this part, in milliseconds.
     pub(super) active_ms: u64,
     /// What this run wrote to the account's context.
     pub(super) writes: Map<String, Value>,
-    /// What the phase's steps resulted in, by their number.
+    /// What the part's steps resulted in, by their number.
     pub(super) steps: BTreeMap<usize, Shared>,
+    /// Those of them that were skipped, or failed where the definition lets the part go on.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) unmet: BTreeSet<usize>,
     /// The last result; absent is *undefined*, which is not null.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(super) previous: Option<Arc<Value>>,
+    /// What an operator said about the request below; it holds for one sending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) word: Option<Unknown>,
     /// A request whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) intent: Option<Intent>,
     pub(super) trace: Trace,
-}
-
-/// How far the present step has come.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct StepProgress {
-    /// When it began, milliseconds since the epoch: the `$now()` of all its renderings.
-    pub(super) began_ms: Option<i64>,
-    /// Attempts, all counted.
-    pub(super) attempts: u32,
-    /// Attempts that failed and count against the retry policy.
-    pub(super) failures: u32,
-    /// Answers that asked to wait, and how long was waited for them, in milliseconds.
-    pub(super) rate_limited: u32,
-    pub(super) rate_limited_ms: u64,
-    /// Token refreshes that failed.
-    pub(super) refresh_failures: u32,
-    /// Whether the token was refreshed because it was about to expire.
-    pub(super) renewed: bool,
-    /// Whether the request was made again with a token that was refreshed after a 401.
-    pub(super) replayed: bool,
 }
 
 /// A request that was about to be sent, as its bytes.
@@ -69,15 +92,17 @@ pub(super) struct Intent {
 }
 
 impl Progress {
-    pub(super) fn begin(phase: Phase) -> Self {
+    pub(super) fn begin(part: Part) -> Self {
         Self {
-            phase,
+            part,
             index: 0,
             step: StepProgress::default(),
             active_ms: 0,
             writes: Map::new(),
             steps: BTreeMap::new(),
+            unmet: BTreeSet::new(),
             previous: None,
+            word: None,
             intent: None,
             trace: Trace::default(),
         }
@@ -92,17 +117,30 @@ impl Progress {
         self
     }
 
+    /// Where another run goes on from, after this one ended without knowing what became of its last request: an operator
+    /// knows. The other run has its own time, attempts and trace; what this one wrote reached the account with its end.
+    #[must_use]
+    pub fn answered(mut self, word: Unknown) -> Self {
+        self.word = Some(word);
+        self.step.turn.start_over();
+        self.active_ms = 0;
+        self.writes = Map::new();
+        self.trace = Trace::default();
+        self
+    }
+
     /// Goes on to the next phase. Each phase sees only its own steps, so that a validation alone behaves the same.
     pub(super) fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
+        self.part = phase.into();
         self.index = 0;
         self.step = StepProgress::default();
         self.active_ms = 0;
         self.steps = BTreeMap::new();
+        self.unmet = BTreeSet::new();
         self.previous = None;
     }
 
-    /// What the phase's steps, those of `plan`, resulted in so far, each under its number and its name. A name that looks
+    /// What the part's steps, those of `plan`, resulted in so far, each under its number and its name. A name that looks
     /// like another step's number wins.
     pub(super) fn results(&self, plan: &[Step]) -> Shared {
         let mut results: Vec<(Cow<'static, str>, Shared)> = Vec::with_capacity(2 * self.index);
@@ -131,7 +169,7 @@ impl Progress {
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Progress")
-            .field("phase", &self.phase)
+            .field("part", &self.part)
             .field("index", &self.index)
             .field("intent", &self.intent.is_some())
             .finish_non_exhaustive()

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::classify::Refusal;
 use super::context;
-use super::model::{Outcome, Output, Tick, WaitReason};
+use super::model::{GateScope, Outcome, Output, Tick, WaitReason};
+use super::rate_limit;
 use super::stepper::{RefreshCause, Stepper};
 use super::trace::Mark;
-use crate::definitions::{Authorization, RequestPlan, Step};
+use crate::definitions::{Authorization, LimitScope, RequestPlan, Step};
 use crate::lifecycle::{Class, Failure, ReasonCode};
 
 /// Answers of one step that ask to wait, at most; so that a policy without pauses ends too.
@@ -19,25 +20,33 @@ const MAX_RATE_LIMITED: u32 = 100;
 impl Stepper {
     /// Goes on after a failed attempt of a request.
     pub(super) fn react(&mut self, step: &Step, request: &RequestPlan, refusal: Refusal, tick: Tick) -> Output {
-        let Refusal { failure, retry_after } = refusal;
+        let Refusal { failure, retry_after, .. } = refusal;
         self.note(step, Mark::Error, tick, Some(&failure), None);
         self.last = Some(failure.clone());
         match failure.class {
-            Class::Permanent | Class::OutcomeUnknown => self.fail(failure),
-            Class::Unauthorized => self.unauthorized(request, failure),
-            Class::RateLimited => self.rate_limited(step, failure, retry_after, tick),
+            Class::Permanent => self.give_up_or_walk(step, failure, tick),
+            Class::OutcomeUnknown if step.probe.is_some() => self.begin_probe(tick),
+            Class::OutcomeUnknown => self.fail(failure),
+            Class::Unauthorized => self.unauthorized(step, request, failure, tick),
+            Class::RateLimited => self.rate_limited(step, request, failure, retry_after, tick),
             Class::Transient => self.transient(step, failure, retry_after, tick),
         }
     }
 
-    /// A 401: a new token if there can be one, once.
-    fn unauthorized(&mut self, request: &RequestPlan, failure: Failure) -> Output {
+    /// Ends the run, or lets it go on where the definition says so.
+    fn give_up_or_walk(&mut self, step: &Step, failure: Failure, tick: Tick) -> Output {
+        self.give_up(step, failure).unwrap_or_else(|| self.walk(tick))
+    }
+
+    /// A 401: a new token if there can be one, once. A refused credential ends the run, whatever the step says; a
+    /// refusal of nothing that was brought is like any other.
+    fn unauthorized(&mut self, step: &Step, request: &RequestPlan, failure: Failure, tick: Tick) -> Output {
         if matches!(request.authorization, Authorization::None) {
-            return self.fail(failure);
+            return self.give_up_or_walk(step, failure, tick);
         }
-        if self.start.refreshable && !self.progress.step.replayed {
+        if self.start.refreshable && !self.progress.step.tries().replayed {
             // The old request is refused for certain, and the next one is another.
-            self.dirty |= self.progress.intent.take().is_some();
+            self.dirty |= !self.is_probing() && self.progress.intent.take().is_some();
             self.refresh_cause = RefreshCause::Refusal;
             return Output::Refresh;
         }
@@ -48,31 +57,60 @@ impl Stepper {
     }
 
     /// A wait that the provider asked for costs no attempt; the waits of a step are bounded together.
-    fn rate_limited(&mut self, step: &Step, failure: Failure, retry_after: Option<Duration>, tick: Tick) -> Output {
+    fn rate_limited(
+        &mut self,
+        step: &Step,
+        request: &RequestPlan,
+        failure: Failure,
+        retry_after: Option<Duration>,
+        tick: Tick,
+    ) -> Output {
         let limit = self.start.limits.wait;
-        let waited = Duration::from_millis(self.progress.step.rate_limited_ms);
-        self.progress.step.rate_limited += 1;
-        let answers = self.progress.step.rate_limited;
+        let tries = self.progress.step.tries();
+        let waited = Duration::from_millis(tries.rate_limited_ms);
+        tries.rate_limited += 1;
+        let answers = tries.rate_limited;
         // At least half of the backoff's ceiling, so that `Retry-After: 0` is not an invitation to hammer.
         let ceiling = Duration::from_millis(self.start.retry.ceiling_ms(answers));
-        let jittered = ceiling / 2 + (ceiling / 2).mul_f64(f64::from(tick.jitter) / f64::from(u32::MAX));
-        let after = retry_after.map_or(jittered, |asked| asked.max(ceiling / 2)).min(limit);
+        // Runs that were limited together do not come back together.
+        let untold =
+            || rate_limit::UNTOLD + (rate_limit::UNTOLD / 10).mul_f64(f64::from(tick.jitter) / f64::from(u32::MAX));
+        let after = retry_after.unwrap_or_else(untold).max(ceiling / 2).min(limit);
         if answers > MAX_RATE_LIMITED || waited + after > limit || self.remaining().is_zero() {
-            return self.fail(failure);
+            return self.give_up_or_walk(step, failure, tick);
         }
-        self.progress.step.rate_limited_ms += after.as_millis() as u64;
+        self.progress.step.tries().rate_limited_ms += after.as_millis() as u64;
         self.forget_refused(step);
-        self.wait(WaitReason::RateLimited, after)
+        let install = request.rate_limit.as_ref().is_some_and(|plan| plan.scope == LimitScope::Install);
+        let gate = install.then_some(GateScope::Install);
+        self.refresh_next = false;
+        Output::Wait { reason: WaitReason::RateLimited, after, gate }
     }
 
-    fn transient(&mut self, step: &Step, failure: Failure, retry_after: Option<Duration>, tick: Tick) -> Output {
-        self.progress.step.failures += 1;
-        let Some(pause) = self.start.retry.pause_after(self.progress.step.failures, tick.jitter) else {
-            return self.fail(failure);
+    /// The request that was to go out did not, and had no effect: its intent is withdrawn and it is rendered again.
+    pub(super) fn gated(&mut self, after: Duration) -> Output {
+        let had_intent = self.progress.intent.is_some();
+        self.withdraw();
+        self.dirty |= had_intent && self.progress.intent.is_none();
+        let tries = self.progress.step.tries();
+        tries.attempts = tries.attempts.saturating_sub(1);
+        self.sent_at_ms = None;
+        self.wait(WaitReason::Gated, after.min(self.start.limits.wait))
+    }
+
+    pub(super) fn transient(
+        &mut self,
+        step: &Step,
+        failure: Failure,
+        retry_after: Option<Duration>,
+        tick: Tick,
+    ) -> Output {
+        let tries = self.progress.step.tries();
+        tries.failures += 1;
+        let pause = self.start.retry.pause_after(tries.failures, tick.jitter);
+        let Some(pause) = pause.filter(|_| !self.remaining().is_zero()) else {
+            return self.give_up_or_walk(step, failure, tick);
         };
-        if self.remaining().is_zero() {
-            return self.fail(failure);
-        }
         self.forget_refused(step);
         // A `Retry-After` only lengthens the pause: zero would be five requests at once.
         self.wait(WaitReason::Backoff, retry_after.map_or(pause, |asked| asked.max(pause)).min(self.start.limits.wait))
@@ -81,14 +119,20 @@ impl Stepper {
     /// An intent whose request certainly had no effect is none any more. Where the provider honours the key the bytes
     /// are kept: the next attempt sends the same.
     fn forget_refused(&mut self, step: &Step) {
-        if step.idempotency_header.is_none() {
+        if step.idempotency_header.is_none() && !self.is_probing() {
             self.dirty |= self.progress.intent.take().is_some();
         }
     }
 
-    fn wait(&mut self, reason: WaitReason, after: Duration) -> Output {
+    pub(super) fn wait(&mut self, reason: WaitReason, after: Duration) -> Output {
         self.refresh_next = reason == WaitReason::RefreshBackoff;
-        Output::Wait { reason, after }
+        Output::Wait { reason, after, gate: None }
+    }
+
+    /// Asks for a new token before the present one expires.
+    pub(super) const fn renew(&mut self) -> Output {
+        self.refresh_cause = RefreshCause::Expiry;
+        Output::Refresh
     }
 
     /// Goes on with a new token: the step is rendered again.
@@ -98,11 +142,11 @@ impl Stepper {
         self.scope = None;
         context::write(&mut context, &self.progress.writes);
         self.context = Arc::new(context);
-        let step = &mut self.progress.step;
-        step.refresh_failures = 0;
+        let tries = self.progress.step.tries();
+        tries.refresh_failures = 0;
         match self.refresh_cause {
-            RefreshCause::Expiry => step.renewed = true,
-            RefreshCause::Refusal => step.replayed = true,
+            RefreshCause::Expiry => tries.renewed = true,
+            RefreshCause::Refusal => tries.replayed = true,
         }
         self.walk(tick)
     }
@@ -112,8 +156,9 @@ impl Stepper {
             Class::Unauthorized => self.refused(failure),
             Class::Permanent | Class::OutcomeUnknown => self.fail(failure),
             Class::Transient | Class::RateLimited => {
-                self.progress.step.refresh_failures += 1;
-                match self.start.retry.pause_after(self.progress.step.refresh_failures, tick.jitter) {
+                let tries = self.progress.step.tries();
+                tries.refresh_failures += 1;
+                match self.start.retry.pause_after(tries.refresh_failures, tick.jitter) {
                     Some(pause) if !self.remaining().is_zero() => {
                         self.last = Some(failure);
                         self.wait(WaitReason::RefreshBackoff, pause.min(self.start.limits.wait))
@@ -125,7 +170,7 @@ impl Stepper {
     }
 
     fn refused(&self, failure: Failure) -> Output {
-        Output::Done(Outcome::CredentialRefused { phase: self.progress.phase, step: self.label(), failure })
+        Output::Done(Outcome::CredentialRefused { phase: self.phase(), step: self.label(), failure })
     }
 
     /// The end of a phase that used up its time: the last failure says more than the clock.

@@ -6,9 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::body::{self, Rendered};
+use super::caller::Caller;
 use super::classify::expression_failure;
+use super::paging::Shape;
 use super::url;
-use crate::definitions::{Authorization, Body, BodyFormat, QueryArrayFormat, RequestPlan, header_name};
+use crate::definitions::{Authorization, RequestPlan, header_name};
 use crate::expression::{ExprKind, Scope, Text};
 use crate::lifecycle::{AuthenticationMethod, Failure, ReasonCode};
 use crate::upstream::Request;
@@ -24,6 +27,8 @@ pub(super) struct Rendering<'a> {
     /// The idempotency key and its header.
     pub(super) key: Option<(&'a str, String)>,
     pub(super) timeout: Duration,
+    /// What one page of a list changes.
+    pub(super) page: Option<&'a Shape<'a>>,
 }
 
 /// Renders `plan`.
@@ -31,41 +36,84 @@ pub(super) struct Rendering<'a> {
 /// # Errors
 /// The failure that ends the phase; nothing was sent.
 pub(super) fn render(plan: &RequestPlan, with: Rendering<'_>) -> Result<Request, Failure> {
+    let Some(inputs) = &plan.inputs else { return build(plan, with, &Caller::default()) };
+    let caller = Caller::render(inputs, with.scope)?;
+    // The method's templates see what the step brings; the step's own scope stays as it is.
+    let mut scope = with.scope.clone();
+    caller.show(&mut scope);
+    let with = Rendering { scope: &mut scope, ..with };
+    build(plan, with, &caller)
+}
+
+fn build(plan: &RequestPlan, with: Rendering<'_>, caller: &Caller) -> Result<Request, Failure> {
     let scope = with.scope;
-    let url = url::render(&plan.target, &plan.query, plan.array_format, scope)?;
+    let more: Vec<(&str, &Value)> = match &plan.inputs {
+        None => Vec::new(),
+        Some(inputs) => caller.query_beside(&inputs.query_taken).collect(),
+    };
+    let target = with.page.and_then(Shape::target).unwrap_or(&plan.target);
+    let mut url = url::render(target, &plan.query, &more, plan.array_format, scope)?;
     let mut headers = Vec::new();
     for header in &plan.headers {
         if let Some(value) = &header.value {
             headers.push((header.name.clone(), header_text(&header.name, value, scope)?));
         }
     }
-    let body = plan.body.as_ref().map(|body| render_body(body, scope)).transpose()?.flatten();
-    if let Some((body, content_type, _)) = &body {
-        if body.len() > MAX_BODY_BYTES {
-            let message = format!("the body has {} bytes; at most {MAX_BODY_BYTES} are allowed", body.len());
-            return Err(Failure::permanent(ReasonCode::ExpressionLimit, message));
-        }
-        if plan.headers.iter().all(|header| header.name != "content-type") {
-            headers.push(("content-type".to_owned(), (*content_type).to_owned()));
-        }
+    headers.extend(caller.headers.iter().cloned());
+    if let Some(page) = with.page {
+        page.url(&mut url)?;
+        page.headers(&mut headers);
     }
+    let page = with.page.filter(|_| plan.method.has_body());
+    let body = body::render(plan.body.as_ref(), caller.body_beside(plan.inputs.as_deref()), page, scope)?;
+    let sent = body.map(|body| settle(body, plan, &mut headers)).transpose()?;
     let mut request =
         Request { method: plan.method.as_str().to_owned(), url, headers, body: None, timeout: with.timeout };
-    authorize(&plan.authorization, &mut request, body.as_ref().map(|(_, _, value)| value), with.method, scope)?;
+    authorize(&plan.authorization, &mut request, sent.as_ref().map(|(_, value)| value), with.method, scope)?;
     if let Some((header, key)) = with.key {
         set(&mut request.headers, header.to_owned(), key);
     }
-    request.body = body.map(|(bytes, _, _)| bytes);
-    Ok(request)
+    request.body = sent.map(|(bytes, _)| bytes);
+    match plan
+        .required_headers
+        .iter()
+        .find(|name| !request.headers.iter().any(|(known, value)| known == *name && !value.is_empty()))
+    {
+        None => Ok(request),
+        Some(name) => Err(Failure::permanent(
+            ReasonCode::DefinitionInvalid,
+            format!("the request has no header `{name}`, which `required_headers` names: give it a value"),
+        )),
+    }
 }
 
-fn header_text(name: &str, value: &Text, scope: &Scope) -> Result<String, Failure> {
+/// The bytes and the value of a body that may be sent; its type goes to the headers, unless the definition has one.
+fn settle(
+    body: Rendered,
+    plan: &RequestPlan,
+    headers: &mut Vec<(String, String)>,
+) -> Result<(Vec<u8>, Value), Failure> {
+    const NAME: &str = "content-type";
+    if body.bytes.len() > MAX_BODY_BYTES {
+        let message = format!("the body has {} bytes; at most {MAX_BODY_BYTES} are allowed", body.bytes.len());
+        return Err(Failure::permanent(ReasonCode::ExpressionLimit, message));
+    }
+    let removed = || plan.headers.iter().any(|header| header.name == NAME);
+    if body.fixed_type {
+        set(headers, NAME.to_owned(), body.content_type.into_owned());
+    } else if !headers.iter().any(|(name, _)| name == NAME) && !removed() {
+        headers.push((NAME.to_owned(), body.content_type.into_owned()));
+    }
+    Ok((body.bytes, body.value))
+}
+
+pub(super) fn header_text(name: &str, value: &Text, scope: &Scope) -> Result<String, Failure> {
     let text = value.render(scope).map_err(|error| expression_failure(&format!("the header `{name}`"), &error))?;
     check_header(name, text)
 }
 
 /// A value that a header can carry: printable ASCII, so that no value ends the line or means another thing elsewhere.
-fn check_header(name: &str, text: String) -> Result<String, Failure> {
+pub(super) fn check_header(name: &str, text: String) -> Result<String, Failure> {
     let sound = |byte: u8| byte == b'\t' || (0x20..0x7f).contains(&byte);
     if text.len() > MAX_HEADER_BYTES || !text.bytes().all(sound) {
         return Err(Failure::permanent(
@@ -87,29 +135,6 @@ fn check_header(name: &str, text: String) -> Result<String, Failure> {
 fn set(headers: &mut Vec<(String, String)>, name: String, value: String) {
     headers.retain(|(known, _)| *known != name);
     headers.push((name, value));
-}
-
-/// The bytes, their type and the value they were made from; `None` when the value is undefined.
-type Rendered = (Vec<u8>, &'static str, Value);
-
-fn render_body(body: &Body, scope: &Scope) -> Result<Option<Rendered>, Failure> {
-    let Some(value) = body.value.render(scope).map_err(|error| expression_failure("the body", &error))? else {
-        return Ok(None);
-    };
-    Ok(Some(match body.format {
-        BodyFormat::Json => (serde_json::to_vec(&value).unwrap_or_default(), "application/json", value),
-        BodyFormat::Form => {
-            let Value::Object(members) = &value else {
-                let message = "a form's body has to be an object of names and values";
-                return Err(Failure::permanent(ReasonCode::ExpressionError, message));
-            };
-            let mut pairs = Vec::new();
-            for (name, member) in members {
-                url::push_pairs(&mut pairs, &url::encode(name), member, QueryArrayFormat::Brackets);
-            }
-            (pairs.join("&").into_bytes(), "application/x-www-form-urlencoded", value)
-        }
-    }))
 }
 
 fn authorize(

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::classify::{Refusal, cut, expression_failure, provider_message, retry_after, send_failure, status_failure};
+use super::parse::{self, Parsed};
+use super::{rate_limit, scopes};
 use crate::definitions::{RequestPlan, ResponsePath};
 use crate::expression::{Scope, Shared};
 use crate::lifecycle::{Class, Failure};
@@ -30,7 +32,7 @@ pub(super) fn read(
     now_ms: i64,
 ) -> Result<Answer, Refusal> {
     let status = response.status;
-    let (body, broken) = parse(&response);
+    let Parsed { body, broken } = parse::body(&response, plan.answer);
     let body = Arc::new(body);
     let headers = response.headers.into_iter().map(|(name, value)| (name, Value::String(value)));
     let headers: Arc<Map<String, Value>> = Arc::new(headers.collect());
@@ -39,7 +41,11 @@ pub(super) fn read(
         ("headers", Arc::clone(&headers).into()),
         ("body", Arc::clone(&body).into()),
     ]);
+    let limits = plan.rate_limit.as_ref();
     let verdict = match &plan.error_expression {
+        _ if rate_limit::is_limited(limits, status, &headers, scope) => {
+            Verdict::Error { status: 429, message: None, headers: None }
+        }
         None => Verdict::ByStatus,
         Some(expression) => {
             scope.set("response", whole.clone());
@@ -55,46 +61,37 @@ pub(super) fn read(
             judge(said, status)
         }
     };
-    let body = match verdict {
-        Verdict::Success(Some(result)) => Arc::new(result),
-        Verdict::Success(None) => body,
-        Verdict::ByStatus if broken && (200..300).contains(&status) => {
-            let message = "the answer calls itself JSON and is none".to_owned();
-            return Err(send_failure(&SendError::BadResponse(message), retry_safe).with_status(status).into());
-        }
-        Verdict::ByStatus if (200..300).contains(&status) => body,
-        Verdict::ByStatus => return Err(refusal(status, status, None, &body, &headers, retry_safe, now_ms)),
-        Verdict::Error { status: mapped, message } => {
-            return Err(refusal(status, mapped, message, &body, &headers, retry_safe, now_ms));
+    let is_success = (200..300).contains(&status);
+    // What the definition calls a success is one, unless it insists on what it can read.
+    let matters = match &verdict {
+        Verdict::ByStatus => is_success,
+        Verdict::Success(None) => plan.answer.strict == Some(true),
+        Verdict::Success(Some(_)) | Verdict::Error { .. } => false,
+    };
+    if let Some(why) = broken.filter(|_| matters) {
+        let error = SendError::BadResponse(why.to_owned());
+        return Err(send_failure(&error, retry_safe).with_status(status).into());
+    }
+    let (mapped, said) = match verdict {
+        Verdict::Success(Some(result)) => (None, Said { result: Some(result), ..Said::default() }),
+        Verdict::Success(None) => (None, Said::default()),
+        Verdict::ByStatus => ((!is_success).then_some(status), Said::default()),
+        Verdict::Error { status: mapped, message, headers } => {
+            (Some(mapped), Said { message, headers, ..Said::default() })
         }
     };
+    if let Some(mapped) = mapped {
+        let lacks = plan.scopes.as_ref().filter(|_| mapped == 403).and_then(|needed| scopes::missing(needed, scope));
+        let answer = Refused { status, mapped, said, lacks, body: &body, headers: &headers };
+        let refusal = rate_limit::timed(answer.refusal(retry_safe, now_ms), limits, &headers, scope, now_ms);
+        return Err(Refusal { answer: Some(whole), ..refusal });
+    }
+    let body = said.result.map_or(body, Arc::new);
     let result = match &plan.response_path {
         None => body,
         Some(path) => select(path, body).map(Arc::new).map_err(|failure| Refusal::from(failure.with_status(status)))?,
     };
     Ok(Answer { result, response: whole })
-}
-
-/// JSON if it is some, else text; nothing is null. And whether it calls itself JSON and cannot be read as such: cut off,
-/// or a page for people.
-fn parse(response: &Response) -> (Value, bool) {
-    if response.status == 204 || response.body.is_empty() {
-        return (Value::Null, false);
-    }
-    if let Ok(value) = serde_json::from_slice(&response.body) {
-        return (value, false);
-    }
-    let text = String::from_utf8_lossy(&response.body).into_owned();
-    (Value::String(text), is_broken_json(response))
-}
-
-fn is_broken_json(response: &Response) -> bool {
-    let declared = response.headers.iter().any(|(name, value)| {
-        let kind = value.split(';').next().unwrap_or_default().trim();
-        name == "content-type" && (kind == "application/json" || kind.ends_with("+json"))
-    });
-    // What is JSON may still be no value: a number may be out of range.
-    declared && serde_json::from_slice::<serde::de::IgnoredAny>(&response.body).is_err()
 }
 
 /// What an `error_expression` said.
@@ -104,13 +101,13 @@ enum Verdict {
     ByStatus,
     /// A success, perhaps with another body.
     Success(Option<Value>),
-    /// An error, classified by this status.
-    Error { status: u16, message: Option<String> },
+    /// An error, classified by this status, with what was said of it.
+    Error { status: u16, message: Option<String>, headers: Option<Value> },
 }
 
 fn judge(said: Option<Value>, upstream: u16) -> Verdict {
     let default = if upstream >= 400 { upstream } else { 502 };
-    let error = |message| Verdict::Error { status: default, message };
+    let error = |message| Verdict::Error { status: default, message, headers: None };
     match said {
         None | Some(Value::Null | Value::Bool(false)) => Verdict::ByStatus,
         Some(Value::String(text)) if text.is_empty() => Verdict::ByStatus,
@@ -121,11 +118,15 @@ fn judge(said: Option<Value>, upstream: u16) -> Verdict {
                 Some(Value::String(text)) => Some(text),
                 Some(other) => Some(provider_message(&other).unwrap_or_else(|| other.to_string())),
             };
-            match (mapped.get("status").map(status_code), &message) {
+            let status = mapped.get("status").filter(|status| !status.is_null()).map(status_code);
+            match (status, &message) {
                 (None, None) => Verdict::ByStatus,
-                (None, Some(_)) => error(message),
                 (Some(status), _) if status < 400 => Verdict::Success(mapped.shift_remove("result")),
-                (Some(status), _) => Verdict::Error { status, message },
+                (status, _) => Verdict::Error {
+                    status: status.unwrap_or(default),
+                    message,
+                    headers: mapped.shift_remove("headers"),
+                },
             }
         }
         // Anything else that is there is merely truthy, and zero or an empty list is not even that.
@@ -141,23 +142,50 @@ fn status_code(value: &Value) -> u16 {
     number.filter(|number| (100.0..600.0).contains(number)).map_or(502, |number| number as u16)
 }
 
-fn refusal(
+/// What a definition said of an answer.
+#[derive(Default)]
+struct Said {
+    result: Option<Value>,
+    message: Option<String>,
+    headers: Option<Value>,
+}
+
+/// An answer that is an error.
+struct Refused<'a> {
     status: u16,
     mapped: u16,
-    message: Option<String>,
-    body: &Value,
-    headers: &Map<String, Value>,
-    retry_safe: bool,
-    now_ms: i64,
-) -> Refusal {
-    let reading = if mapped == status { String::new() } else { format!(", which the definition reads as {mapped}") };
-    let words = message.map(|message| cut(&message)).or_else(|| provider_message(body));
-    let words = words.map(|words| format!(": {words}")).unwrap_or_default();
-    let text = format!("the upstream answered {status}{reading}{words}");
-    let failure = status_failure(mapped, text, retry_safe).with_status(status);
-    let waits = matches!(failure.class, Class::RateLimited) || mapped == 503;
-    let header = headers.get("retry-after").and_then(Value::as_str).filter(|_| waits);
-    Refusal { retry_after: retry_after(header, now_ms), failure }
+    said: Said,
+    /// The scopes that were missing.
+    lacks: Option<String>,
+    body: &'a Value,
+    headers: &'a Map<String, Value>,
+}
+
+impl Refused<'_> {
+    fn refusal(self, retry_safe: bool, now_ms: i64) -> Refusal {
+        let Self { status, mapped, said, lacks, body, headers } = self;
+        let reading =
+            if mapped == status { String::new() } else { format!(", which the definition reads as {mapped}") };
+        let lacks = lacks.map(|lacks| format!("; {lacks}")).unwrap_or_default();
+        let words = said.message.map(|message| cut(&message)).or_else(|| provider_message(body));
+        let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+        let text = format!("the upstream answered {status}{reading}{lacks}{words}");
+        let failure = status_failure(mapped, text, retry_safe).with_status(status);
+        let waits = matches!(failure.class, Class::RateLimited) || mapped == 503;
+        let header = said.headers.as_ref().and_then(asked_to_wait);
+        let header = header.or_else(|| Some(headers.get("retry-after")?.as_str()?.to_owned())).filter(|_| waits);
+        Refusal { retry_after: retry_after(header.as_deref(), now_ms), failure, answer: None }
+    }
+}
+
+/// `Retry-After` as a definition gives it, in place of the provider's.
+fn asked_to_wait(headers: &Value) -> Option<String> {
+    let (_, value) = headers.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(seconds) => seconds.as_f64().map(|seconds| seconds.ceil().to_string()),
+        _ => None,
+    }
 }
 
 /// The part of the body that the definition wants; nothing there is null.
@@ -182,7 +210,11 @@ mod tests {
 
     #[test]
     fn every_form_of_an_error_expressions_result_is_understood() {
-        let error = |status, message: Option<&str>| Verdict::Error { status, message: message.map(str::to_owned) };
+        let error = |status, message: Option<&str>| Verdict::Error {
+            status,
+            message: message.map(str::to_owned),
+            headers: None,
+        };
         for (said, upstream, expected) in [
             (None, 200, Verdict::ByStatus),
             (Some(json!(null)), 500, Verdict::ByStatus),
@@ -214,25 +246,6 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_calls_itself_json_and_is_none_is_broken() {
-        let answer = |status, kind: &str, body: &[u8]| Response {
-            status,
-            headers: vec![("content-type".to_owned(), kind.to_owned())],
-            body: body.to_vec(),
-        };
-        for (status, kind, body, broken) in [
-            (200, "application/json; charset=utf-8", &b"{\"half\": "[..], true),
-            (200, "application/problem+json", b"<html>", true),
-            (200, "application/json", b"[1] ", false),
-            (200, "application/json", b"", false),
-            (204, "application/json", b"x", false),
-            (200, "text/html", b"<html>", false),
-        ] {
-            assert_eq!(parse(&answer(status, kind, body)).1, broken, "{status} {kind}");
-        }
-    }
-
-    #[test]
     fn a_response_path_has_the_body_as_its_input_whatever_its_shape() {
         for (source, body, expected) in [
             ("data.users", json!({ "data": { "users": [{ "id": 1 }] } }), json!([{ "id": 1 }])),
@@ -247,14 +260,5 @@ mod tests {
         ] {
             assert_eq!(selected(source, body.clone()), expected, "{source} of {body}");
         }
-    }
-
-    #[test]
-    fn a_body_is_json_or_text_or_nothing() {
-        let parsed = |status, body: &str| parse(&Response { status, headers: Vec::new(), body: body.into() }).0;
-        assert_eq!(parsed(200, r#"{"id":9007199254740993}"#), json!({ "id": 9_007_199_254_740_993_u64 }));
-        assert_eq!(parsed(200, "pong"), json!("pong"));
-        assert_eq!(parsed(200, ""), json!(null));
-        assert_eq!(parsed(204, "{}"), json!(null));
     }
 }

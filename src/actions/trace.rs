@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use super::progress::Part;
 use crate::credentials::Redactor;
 use crate::credentials::redact::Redacted;
-use crate::lifecycle::{Class, Phase};
+use crate::lifecycle::Class;
 
 /// Entries of one trace.
 const MAX_ENTRIES: usize = 64;
@@ -33,12 +34,18 @@ pub(super) enum Mark {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound(deserialize = "R: From<Value>"))]
 pub(super) struct Entry<R = Arc<Value>> {
-    pub(super) phase: Phase,
+    pub(super) phase: Part,
     pub(super) index: usize,
     #[serde(rename = "type")]
     pub(super) kind: Cow<'static, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
+    /// The item of its loop, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) item: Option<usize>,
+    /// The page that was asked for, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) page: Option<u32>,
     pub(super) attempt: u32,
     pub(super) status: Mark,
     pub(super) duration_ms: u64,
@@ -56,12 +63,15 @@ pub(super) struct Entry<R = Arc<Value>> {
 impl Entry {
     /// As people may see it; of an error so much as `excerpt` leaves.
     fn told<'a>(&'a self, redactor: &'a Redactor, excerpt: impl Fn(&str) -> String) -> Entry<Redacted<'a>> {
-        let Self { phase, index, kind, name, attempt, status, duration_ms, http_status, result, class, error } = self;
+        let Self { phase, index, kind, name, item, page, attempt, status, duration_ms, .. } = self;
+        let Self { http_status, result, class, error, .. } = self;
         Entry {
             phase: *phase,
             index: *index,
             kind: kind.clone(),
             name: name.as_ref().map(|name| redactor.text(name).into_owned()),
+            item: *item,
+            page: *page,
             attempt: *attempt,
             status: *status,
             duration_ms: *duration_ms,
@@ -120,7 +130,7 @@ fn capped(result: Arc<Value>) -> Arc<Value> {
 }
 
 /// How long a value is as JSON.
-fn json_bytes(value: &Value) -> usize {
+pub(super) fn json_bytes(value: &Value) -> usize {
     struct Count(usize);
     impl fmt::Write for Count {
         fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -145,10 +155,12 @@ mod tests {
 
     fn entry(index: usize, status: Mark) -> Entry {
         Entry {
-            phase: Phase::PostInstall,
+            phase: Part::PostInstall,
             index,
             kind: "request".into(),
             name: None,
+            item: None,
+            page: None,
             attempt: 1,
             status,
             duration_ms: 0,

@@ -14,13 +14,14 @@ use crate::lifecycle::{Failure, ReasonCode};
 /// The longest URL, in bytes.
 const MAX_URL_BYTES: usize = 8 * 1024;
 
-/// The whole URL of a request.
+/// The whole URL of a request. `more` are parameters that are rendered already.
 ///
 /// # Errors
 /// The failure that ends the phase: nothing is sent to a place that is not certain.
 pub(super) fn render(
     target: &Target,
     query: &[Parameter],
+    more: &[(&str, &Value)],
     format: QueryArrayFormat,
     scope: &Scope,
 ) -> Result<String, Failure> {
@@ -39,8 +40,13 @@ pub(super) fn render(
     if let Some(fixed) = &target.query {
         pairs.push(text(fixed)?);
     }
-    for parameter in query {
-        push_parameter(&mut pairs, parameter, format, scope)?;
+    for own in query {
+        if let Some(value) = parameter(own, "query parameter", scope)? {
+            push_pairs(&mut pairs, &encode(&own.name), &value, format);
+        }
+    }
+    for (name, value) in more {
+        push_pairs(&mut pairs, &encode(name), value, format);
     }
     pairs.retain(|pair| !pair.is_empty());
     if !pairs.is_empty() {
@@ -92,7 +98,7 @@ fn check_path(path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_text(url: &str) -> Result<(), Failure> {
+pub(super) fn check_text(url: &str) -> Result<(), Failure> {
     if url.len() > MAX_URL_BYTES {
         return Err(refused(format!("the URL has {} bytes; at most {MAX_URL_BYTES} are allowed", url.len())));
     }
@@ -111,15 +117,14 @@ fn check_text(url: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn push_parameter(
-    pairs: &mut Vec<String>,
-    parameter: &Parameter,
-    format: QueryArrayFormat,
-    scope: &Scope,
-) -> Result<(), Failure> {
-    let what = || format!("the query parameter `{}`", parameter.name);
+/// The value of a parameter; `None` leaves it out. `what` names it.
+///
+/// # Errors
+/// When a placeholder in it has no value, or an expression fails.
+pub(super) fn parameter(parameter: &Parameter, what: &str, scope: &Scope) -> Result<Option<Value>, Failure> {
+    let what = || format!("the {what} `{}`", parameter.name);
     let Some(value) = parameter.value.render(scope).map_err(|error| expression_failure(&what(), &error))? else {
-        return Ok(());
+        return Ok(None);
     };
     if let Some(placeholder) = first_unresolved(&value, &parameter.placeholders) {
         return Err(Failure::permanent(
@@ -127,8 +132,7 @@ fn push_parameter(
             format!("{}: `{placeholder}` has no value; add `:undefined` to leave it out", what()),
         ));
     }
-    push_pairs(pairs, &encode(&parameter.name), &value, format);
-    Ok(())
+    Ok(Some(value))
 }
 
 fn first_unresolved<'a>(value: &Value, placeholders: &'a [String]) -> Option<&'a str> {
@@ -170,7 +174,8 @@ pub(super) fn push_pairs(pairs: &mut Vec<String>, key: &str, value: &Value, form
     }
 }
 
-fn plain(value: &Value) -> String {
+/// A single value as text.
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 use super::intake::open_broker;
 use super::{StartError, check_keys};
 use crate::broker::{Broker, Publisher};
-use crate::config::{DatabaseKind, Settings, Sink};
+use crate::config::{self, DatabaseKind, Settings, Sink};
 use crate::relay::{EventSink, ExchangeSink, NdjsonSink, NoSink};
-use crate::runner::Budgets;
+use crate::runner::{Budgets, CircuitPolicy};
 use crate::store::sqlite::FileLock;
 use crate::upstream::{ClientOptions, HttpUpstream, PolicyOptions};
 
@@ -136,4 +136,9 @@ pub(super) fn budgets(settings: &Settings) -> Budgets {
         run: settings.limits.run_deadline,
         drain: settings.limits.drain,
     }
+}
+
+pub(super) const fn circuit(settings: &Settings) -> CircuitPolicy {
+    let config::Circuit { failures, accounts, base, cap } = settings.circuit;
+    CircuitPolicy { failures, accounts, base, cap }
 }

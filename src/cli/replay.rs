@@ -9,7 +9,7 @@ use super::{CliError, Exit, Globals, Output, Table};
 use crate::accounts::Accounts;
 use crate::app;
 use crate::intake::message::check_id;
-use crate::lifecycle::{ReasonCode, Status, status_word};
+use crate::lifecycle::{ReasonCode, Status, Unknown, status_word};
 use crate::operate::OperateError;
 use crate::operate::replay::{self, Chosen, Outcome, Report, Selection, Since, Terms};
 
@@ -65,10 +65,12 @@ struct Choice {
     /// The most accounts; more are refused, never cut short.
     #[arg(long, value_name = "N", default_value_t = 500)]
     max: usize,
-    /// Also run accounts whose last outcome is unknown (`outcome_unknown`): their request may be made a second time.
+    /// Also run accounts whose last outcome is unknown (`outcome_unknown`): the request whose answer was lost is sent again,
+    /// as it was and perhaps a second time, and the run goes on behind it.
     #[arg(long)]
     resend: bool,
-    /// Take an unknown outcome for done and go on behind it. Not supported yet.
+    /// Also run accounts whose last outcome is unknown: the request whose answer was lost is taken for done, without a
+    /// result, and the run goes on behind it.
     #[arg(long, conflicts_with = "resend")]
     skip: bool,
 }
@@ -112,12 +114,6 @@ fn since_of(text: &str) -> Result<Since, String> {
 
 impl Choice {
     fn selection(&self) -> Result<Selection, CliError> {
-        if self.skip {
-            return Err(CliError::bad_input(
-                "--skip is not supported yet: a run that ended keeps no place behind which the next one could begin",
-            )
-            .hint("--resend makes the request again"));
-        }
         let mut accounts = self.accounts.clone();
         accounts.sort_unstable();
         accounts.dedup();
@@ -138,7 +134,12 @@ impl Choice {
     }
 
     const fn terms(&self) -> Terms {
-        Terms { cap: self.max, resend: self.resend }
+        let unknown = match (self.resend, self.skip) {
+            (true, _) => Some(Unknown::Resend),
+            (_, true) => Some(Unknown::Skip),
+            (false, false) => None,
+        };
+        Terms { cap: self.max, unknown }
     }
 }
 

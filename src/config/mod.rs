@@ -26,8 +26,11 @@ pub use broker::{Broker, BrokerUrl, QueueTemplate};
 pub use error::ConfigError;
 pub use host::HostName;
 pub use layer::{DEFAULT, Origin};
+pub(crate) use nearest::nearest;
 pub use reference::markdown;
-pub use settings::{ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker};
+pub use settings::{
+    Circuit, ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker,
+};
 pub use show::Effective;
 pub use subnet::{Subnet, SubnetError};
 pub use url::{DatabaseKind, DatabaseUrl};

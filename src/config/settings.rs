@@ -40,6 +40,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `upstream`
     pub upstream: Upstream,
+    /// `circuit`
+    pub circuit: Circuit,
     /// `log`
     pub log: Log,
 }
@@ -49,6 +51,8 @@ pub struct Settings {
 pub struct Worker {
     /// Runs at once.
     pub slots: usize,
+    /// Of which one tenant takes so many while others have work here.
+    pub share: usize,
     /// Regions served, at least one, each once.
     pub regions: Vec<Region>,
 }
@@ -158,6 +162,21 @@ pub struct Upstream {
     pub allow_http_hosts: Vec<HostName>,
     /// Ports allowed besides 443.
     pub extra_ports: Vec<u16>,
+    /// Requests to one host at once; 0 = no limit.
+    pub host_requests: usize,
+}
+
+/// When a failing host is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circuit {
+    /// After so many failures in a row; 0 = never.
+    pub failures: u32,
+    /// Of at least so many accounts.
+    pub accounts: usize,
+    /// For how long at first.
+    pub base: Duration,
+    /// For how long at most.
+    pub cap: Duration,
 }
 
 impl Settings {
@@ -200,7 +219,9 @@ impl Settings {
                 deny_networks: reader.list("upstream.deny_networks")?,
                 allow_http_hosts: reader.list("upstream.allow_http_hosts")?,
                 extra_ports: read_ports(reader)?,
+                host_requests: reader.integer("upstream.host_requests", 0..=10_000)? as usize,
             },
+            circuit: read_circuit(reader)?,
             log: read_log(reader)?,
         })
     }
@@ -215,7 +236,9 @@ fn read_worker(reader: &Reader<'_>) -> Result<Worker, ConfigError> {
     if let Some(twice) = regions.iter().enumerate().find(|(at, region)| regions[..*at].contains(region)) {
         return Err(reader.refuse(key, format!("names `{}` twice", twice.1)));
     }
-    Ok(Worker { slots: reader.integer("worker.slots", 1..=10_000)? as usize, regions })
+    let slots = reader.integer("worker.slots", 1..=10_000)? as usize;
+    let share = reader.integer("worker.tenant_share_percent", 1..=100)? as usize;
+    Ok(Worker { slots, share: (slots * share).div_ceil(100), regions })
 }
 
 fn listen(reader: &Reader<'_>, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
@@ -310,6 +333,17 @@ fn read_limits(reader: &Reader<'_>) -> Result<Limits, ConfigError> {
         run_deadline: reader.duration("limits.run_deadline_ms", 1_000..=604_800_000)?,
         response_bytes: reader.integer("limits.response_bytes", 1_024..=67_108_864)? as usize,
         drain: reader.duration("limits.drain_ms", 0..=600_000)?,
+    })
+}
+
+fn read_circuit(reader: &Reader<'_>) -> Result<Circuit, ConfigError> {
+    let bounds = 100..=900_000;
+    reader.at_least("circuit.cap_ms", bounds.clone(), "circuit.base_ms")?;
+    Ok(Circuit {
+        failures: reader.integer("circuit.failures", 0..=10_000)? as u32,
+        accounts: reader.integer("circuit.accounts", 2..=1_000)? as usize,
+        base: reader.duration("circuit.base_ms", bounds.clone())?,
+        cap: reader.duration("circuit.cap_ms", bounds)?,
     })
 }
 

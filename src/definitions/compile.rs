@@ -1,25 +1,23 @@
 //! From an effective definition to a [`Plan`]: whatever can be known to be wrong is refused here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
+use super::step;
+use super::vocabulary::STEP;
 use crate::lifecycle::{AuthenticationMethod, Phase};
 
 /// Steps of one action.
 const MAX_STEPS: usize = 100;
-
-/// What a step may have beside `type`.
-const STEP_MEMBERS: [&str; 6] = ["type", "config", "name", "on_unknown", "idempotency_key", "allow_in_sandbox"];
-
-/// Members of our own extension that this version does not perform. Leaving them out silently would be wrong.
-const NOT_YET: [&str; 5] = ["run_if", "loop_on", "depends_on", "continue_on_error", "timeout_ms"];
 
 impl Plan {
     /// Compiles a definition. Pointers in errors begin with `/config`, as in the integration's document.
@@ -33,8 +31,9 @@ impl Plan {
         environment_variables.extend(definition.secret_environment_variables.clone());
         Ok(Self {
             integration: definition.integration.clone(),
-            post_install: action(&config, Phase::PostInstall)?,
-            validation: action(&config, Phase::Validation)?,
+            post_install: phase(&config, Phase::PostInstall)?,
+            validation: phase(&config, Phase::Validation)?,
+            actions: custom_actions(&config)?,
             credentials: credentials(&config)?,
             environment_variables: Arc::new(environment_variables),
             secret_environment_variables: definition.secret_environment_variables.clone(),
@@ -71,11 +70,23 @@ fn credential(
     Ok(Some((method, plan)))
 }
 
-/// A phase's action: `steps[]`, a bare step, or nothing.
-fn action(config: &Node<'_>, phase: Phase) -> Result<Action, CompileError> {
-    let Some(node) = config.get("actions").and_then(|actions| actions.get(phase.as_str())) else {
-        return Ok(Action::default());
-    };
+/// The action of a phase; without steps when the definition has none.
+fn phase(config: &Node<'_>, phase: Phase) -> Result<Action, CompileError> {
+    let node = config.get("actions").and_then(|actions| actions.get(phase.as_str()));
+    node.map_or_else(|| Ok(Action::default()), |node| action(&node, config))
+}
+
+/// The actions beside the phases. What is wrong with one of them matters to whoever runs it, and to nobody else.
+fn custom_actions(config: &Node<'_>) -> Result<BTreeMap<String, Result<Action, CompileError>>, CompileError> {
+    let Some(actions) = config.get("actions") else { return Ok(BTreeMap::new()) };
+    let phases = Phase::ALL.iter().map(|phase| phase.as_str());
+    let others =
+        actions.entries()?.filter(|(name, node)| !node.value.is_null() && !phases.clone().any(|it| it == *name));
+    Ok(others.map(|(name, node)| (name.to_owned(), action(&node, config))).collect())
+}
+
+/// An action: `steps[]`, or a bare step.
+fn action(node: &Node<'_>, config: &Node<'_>) -> Result<Action, CompileError> {
     let nodes: Vec<Node<'_>> =
         if node.get("type").is_some() { vec![node.clone()] } else { node.require("steps")?.items()?.collect() };
     if nodes.len() > MAX_STEPS {
@@ -83,32 +94,43 @@ fn action(config: &Node<'_>, phase: Phase) -> Result<Action, CompileError> {
     }
     let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
     for node in &nodes {
-        let step = step(node, config)?;
+        let mut step = step(node, config)?;
         if let Some(name) = &step.name
             && steps.iter().any(|earlier| earlier.name.as_ref() == Some(name))
         {
             return Err(node.refuse(format!("the name `{name}` is taken by an earlier step of this action")));
         }
+        step.depends_on = step::depends_on(node, &steps, &nodes)?;
         steps.push(step);
     }
     Ok(Action { steps })
 }
 
 fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
-    if let Some(member) = NOT_YET.iter().find_map(|key| node.get(key)) {
-        return Err(member.refuse("is not supported by this version: write the step without it"));
-    }
-    node.only(&[&STEP_MEMBERS[..], &NOT_YET[..]].concat())?;
-    let kind = kind(node, integration)?;
+    let mut known = STEP.names();
+    known.retain(|name| !request::not_for(node).contains(name));
+    node.only(&known)?;
+    let mut kind = kind(node, integration)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),
         _ => true,
     };
+    let flag = |key: &str| node.get(key).map(|flag| flag.flag()).transpose().map(Option::unwrap_or_default);
+    let expression = |key: &str| node.get(key).map(|source| source.expression()).transpose();
+    let on_unknown = on_unknown(node, reads)?;
+    let paginate = pagination::choose(node.get("paginate").as_ref(), &mut kind, on_unknown)?;
     Ok(Step {
         name: node.get("name").map(|name| step_name(&name)).transpose()?,
-        on_unknown: on_unknown(node, reads)?,
+        run_if: expression("run_if")?,
+        loop_on: expression("loop_on")?,
+        depends_on: Vec::new(),
+        continue_on_error: flag("continue_on_error")?,
+        timeout: step::timeout(node, &kind)?,
+        on_unknown,
+        probe: step::probe(node, integration, &kind, on_unknown)?,
         idempotency_header: idempotency_header(node)?,
-        allow_in_sandbox: node.get("allow_in_sandbox").map(|flag| flag.flag()).transpose()?.unwrap_or(false),
+        allow_in_sandbox: flag("allow_in_sandbox")?,
+        paginate,
         kind,
     })
 }
@@ -126,10 +148,7 @@ fn on_unknown(node: &Node<'_>, reads: bool) -> Result<OnUnknown, CompileError> {
     match node.get("on_unknown") {
         None if reads => Ok(OnUnknown::Retry),
         None => Ok(OnUnknown::Fail),
-        Some(word) => match word.word()? {
-            OnUnknown::Probe => Err(word.refuse("`probe` is not supported by this version; use `retry` or `fail`")),
-            chosen => Ok(chosen),
-        },
+        Some(word) => word.word(),
     }
 }
 
@@ -148,17 +167,7 @@ fn kind(node: &Node<'_>, integration: &Node<'_>) -> Result<StepKind, CompileErro
     let config = node.get("config");
     let needed = || config.clone().ok_or_else(|| node.refuse("`config` is missing"));
     match word.text()? {
-        "request" => {
-            let empty = Value::Object(Map::new());
-            let config = config.unwrap_or_else(|| Node::new(&empty, &node.pointer));
-            if let Some(reference) = config.get("type") {
-                return Err(reference.refuse(
-                    "`unified` and `proxy` references are not supported by this version: write the request itself, \
-                     with `method` and `path`",
-                ));
-            }
-            Ok(StepKind::Request(Box::new(request::compile(&config, integration)?)))
-        }
+        "request" | "proxy" | "unified" => Ok(StepKind::Request(Box::new(request::compile_step(node, integration)?))),
         "transform" => Ok(StepKind::Transform(expression_of(&needed()?)?.expression()?)),
         "update_context" => match &config {
             None => Ok(StepKind::UpdateContext(None)),
@@ -175,9 +184,8 @@ fn kind(node: &Node<'_>, integration: &Node<'_>) -> Result<StepKind, CompileErro
         }
         "get_context" => get_context(&needed()?),
         "form" => Err(word.refuse("a form needs a person, and nobody is there in this phase: remove the step")),
-        "unified" | "proxy" => Err(word.refuse("is not supported by this version: write a `request` step")),
         other => Err(word.refuse(format!(
-            "`{other}` is not a type of step; known are: request, transform, update_context, set_context, get_context"
+            "`{other}` is not a type of step; known are: request, proxy, transform, update_context, set_context, get_context"
         ))),
     }
 }

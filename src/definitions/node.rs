@@ -79,6 +79,11 @@ impl<'a> Node<'a> {
         Template::compile(self.value).map_err(|error| CompileError::expression(&self.pointer, &error))
     }
 
+    /// A template for a request's query or body.
+    pub(super) fn data(&self) -> Result<Template, CompileError> {
+        self.template().map(Template::keeping_structure)
+    }
+
     /// A string (or a number or boolean, as text) that has to come out complete.
     pub(super) fn complete(&self, encoding: Encoding) -> Result<Text, CompileError> {
         let source = match self.value {

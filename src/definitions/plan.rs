@@ -3,12 +3,15 @@
 //! Nothing in here is a secret's home, but templates may hold literals that are (a key written into a header), so the
 //! types show nothing of them in `Debug` output.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{CredentialPlan, IntegrationRef};
+use super::pagination::Pagination;
+use super::{CompileError, CredentialPlan, IntegrationRef, RateLimit};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
@@ -20,6 +23,9 @@ pub struct Plan {
     pub post_install: Action,
     /// What proves that the connection works. Without steps when the definition has none.
     pub validation: Action,
+    /// The actions beside the two phases, each run only when somebody asks for it: one that cannot be run says why then,
+    /// and keeps nobody from loading the definition. `refresh_token` is among them, and no refresh uses it yet.
+    pub actions: BTreeMap<String, Result<Action, CompileError>>,
     /// How each method that the definition offers brings its credential.
     pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
     /// The environment's variables, the secret ones merged in.
@@ -34,6 +40,7 @@ impl fmt::Debug for Plan {
             .field("integration", &self.integration)
             .field("post_install", &self.post_install)
             .field("validation", &self.validation)
+            .field("actions", &self.actions)
             .finish_non_exhaustive()
     }
 }
@@ -56,11 +63,10 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether an expression of it may take long on an input of ordinary size, out of its time limit's reach.
+    /// Whether an expression of the phases may take long on an input of ordinary size, out of its time limit's reach.
     #[must_use]
     pub fn is_quadratic(&self) -> bool {
-        let steps = self.post_install.steps.iter().chain(&self.validation.steps);
-        steps.flat_map(|step| step.kind.expressions()).any(Expression::is_quadratic)
+        self.post_install.is_quadratic() || self.validation.is_quadratic()
     }
 }
 
@@ -71,18 +77,40 @@ pub struct Action {
     pub steps: Vec<Step>,
 }
 
+impl Action {
+    /// Whether an expression of it may take long on an input of ordinary size, out of its time limit's reach.
+    #[must_use]
+    pub fn is_quadratic(&self) -> bool {
+        self.steps.iter().flat_map(Step::expressions).any(Expression::is_quadratic)
+    }
+}
+
 /// One step of an action.
 pub struct Step {
     /// What later steps call it, beside its index.
     pub name: Option<String>,
     /// What it does.
     pub kind: StepKind,
+    /// What decides whether it is performed at all.
+    pub run_if: Option<Expression>,
+    /// What gives the items for each of which it is performed.
+    pub loop_on: Option<Expression>,
+    /// The earlier steps, by index, without whose success it is skipped.
+    pub depends_on: Vec<usize>,
+    /// Whether the action goes on when it fails for good.
+    pub continue_on_error: bool,
+    /// How long one request of it may take, where that is less than any request may.
+    pub timeout: Option<Duration>,
     /// How to go on when its answer is lost.
     pub on_unknown: OnUnknown,
+    /// What finds out whether a request whose answer was lost had its effect; there for [`OnUnknown::Probe`].
+    pub probe: Option<Box<Probe>>,
     /// The header that carries its idempotency key, when the provider honours one. Lower case.
     pub idempotency_header: Option<String>,
     /// Whether a sandbox account may perform it although it writes.
     pub allow_in_sandbox: bool,
+    /// Whether it asks for all pages of a list, and not for the first alone.
+    pub paginate: bool,
 }
 
 impl Step {
@@ -97,6 +125,23 @@ impl Step {
     pub fn needs_intent(&self) -> bool {
         matches!(self.kind, StepKind::Request(_)) && self.on_unknown != OnUnknown::Retry
     }
+
+    /// Whether anything has to be looked at before it is performed.
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.run_if.is_some() || self.loop_on.is_some() || !self.depends_on.is_empty()
+    }
+
+    /// The expressions that see data of the provider.
+    fn expressions(&self) -> Vec<&Expression> {
+        let mut all = self.kind.expressions();
+        all.extend(self.run_if.iter().chain(&self.loop_on));
+        if let Some(probe) = &self.probe {
+            all.push(&probe.expression);
+            all.extend(probe.request.expressions());
+        }
+        all
+    }
 }
 
 impl fmt::Debug for Step {
@@ -107,6 +152,14 @@ impl fmt::Debug for Step {
             .field("on_unknown", &self.on_unknown)
             .finish_non_exhaustive()
     }
+}
+
+/// A read that finds out whether a request whose answer was lost had its effect.
+pub struct Probe {
+    /// What is asked.
+    pub request: RequestPlan,
+    /// What the answer means: true or `{happened: true, result}`, false, or nothing where it does not tell.
+    pub expression: Expression,
 }
 
 /// What a step does.
@@ -129,13 +182,9 @@ pub enum StepKind {
 }
 
 impl StepKind {
-    /// The expressions that see data of the provider.
     fn expressions(&self) -> Vec<&Expression> {
         match self {
-            Self::Request(request) => {
-                let path = request.response_path.as_ref().map(|path| &path.object);
-                path.into_iter().chain(&request.error_expression).collect()
-            }
+            Self::Request(request) => request.expressions().collect(),
             Self::Transform(expression) | Self::UpdateContext(Some(expression)) => vec![expression],
             Self::UpdateContext(None) | Self::SetContext(_) | Self::GetContext { .. } => Vec::new(),
         }
@@ -159,7 +208,7 @@ words! {
     OnUnknown {
         /// Make the request again.
         Retry = "retry",
-        /// Let a read step decide. Not supported yet.
+        /// Let a read find out whether it happened.
         Probe = "probe",
         /// Fail the phase with `outcome_unknown`.
         Fail = "fail",
@@ -232,6 +281,27 @@ pub struct RequestPlan {
     pub response_path: Option<ResponsePath>,
     /// What tells errors from successes beyond the status code.
     pub error_expression: Option<Expression>,
+    /// How its pages are asked for; only where the step walks through them or the templates name `pagination`.
+    pub pagination: Option<Box<Pagination>>,
+    /// What a step brings for the resource's method that it refers to; `None` where it refers to none.
+    pub inputs: Option<Box<Inputs>>,
+    /// How an answer's body is read.
+    pub answer: AnswerFormat,
+    /// Headers without which it is not sent, lower case.
+    pub required_headers: Vec<String>,
+    /// The scopes it needs, for what is said of a 403.
+    pub scopes: Option<Box<Scopes>>,
+    /// What the definition says of rate limits beyond the defaults.
+    pub rate_limit: Option<RateLimit>,
+}
+
+impl RequestPlan {
+    /// The expressions that see data of the provider.
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let paths = self.response_path.iter().map(|path| &path.object);
+        let pages = self.pagination.iter().flat_map(|pagination| pagination.expressions());
+        paths.chain(&self.error_expression).chain(pages)
+    }
 }
 
 /// Where a request goes, in parts that are encoded each in its own way.
@@ -273,18 +343,112 @@ pub struct Parameter {
 pub struct Body {
     /// How it is written.
     pub format: BodyFormat,
-    /// Its value.
-    pub value: Template,
+    /// Its value; `None` where only a caller or the query brings one.
+    pub value: Option<Template>,
+    /// The query's parameters that are copied into it, below its own members.
+    pub query: Vec<Parameter>,
+}
+
+/// How a body is written.
+pub enum BodyFormat {
+    /// `application/json`
+    Json,
+    /// JSON's `null`, whatever the body is.
+    Null,
+    /// `application/x-www-form-urlencoded`, objects nested with brackets.
+    Form {
+        /// How arrays are written.
+        arrays: QueryArrayFormat,
+    },
+    /// `multipart/form-data`: a part for each value, and for each file.
+    Multipart {
+        /// How arrays are written.
+        arrays: QueryArrayFormat,
+    },
+    /// A text or bytes, as they are.
+    Raw {
+        /// Its type.
+        content_type: Option<String>,
+        /// Whether the value is base64 of what is sent.
+        base64: bool,
+    },
+    /// An XML document.
+    Xml {
+        /// Its type.
+        content_type: Option<String>,
+        /// The element that the value is put into.
+        root: Option<String>,
+        /// Whether it begins with a declaration.
+        declaration: bool,
+        /// The indentation of each level.
+        spaces: usize,
+    },
+}
+
+/// What a step brings for the resource's method that it refers to.
+pub struct Inputs {
+    /// `{{id}}` in the method's templates.
+    pub id: Option<Parameter>,
+    /// `{{query.x}}`, laid over the method's query.
+    pub query: Vec<Parameter>,
+    /// Which of them the method places itself.
+    pub query_taken: Taken,
+    /// `{{headers.x}}`, laid over the method's headers. Each has a value.
+    pub headers: Vec<Header>,
+    /// `{{body.x}}`, laid over the method's body.
+    pub body: Option<Parameter>,
+    /// Which of its members the method places itself.
+    pub body_taken: Taken,
+}
+
+/// The members of an input that a method's own templates read: it places them itself, so they are not laid over it.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// It is read as a whole.
+    pub all: bool,
+    /// Those that are read by name.
+    pub members: Vec<String>,
+}
+
+impl Taken {
+    /// Whether the member `name` is among them.
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        self.all || self.members.iter().any(|member| member == name)
+    }
 }
 
 words! {
-    /// How a body is written.
-    BodyFormat {
-        /// `application/json`
+    /// How an answer's body is read, where its content type does not decide.
+    ResponseFormat {
+        /// JSON.
         Json = "json",
-        /// `application/x-www-form-urlencoded`, objects and arrays with brackets.
-        Form = "form",
+        /// XML, as an object.
+        Xml = "xml",
+        /// Text as it is.
+        Text = "text",
+        /// Rows of a table under a row of names, as a list of objects.
+        Csv = "csv",
     }
+}
+
+/// How an answer's body is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnswerFormat {
+    /// The format, where the definition fixes it.
+    pub format: Option<ResponseFormat>,
+    /// Whether a body that cannot be read as it should is an error (`throw_error_on_parse_error`).
+    pub strict: Option<bool>,
+}
+
+/// The OAuth scopes of a method.
+pub struct Scopes {
+    /// Those that it needs.
+    pub needed: Vec<String>,
+    /// Gives those that were granted, as the context knows them.
+    pub granted: Expression,
+    /// What stands between them, where they are one text.
+    pub separator: String,
 }
 
 /// How a request authenticates.

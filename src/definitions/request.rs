@@ -1,99 +1,125 @@
-//! Requests: integration and step merged into one [`RequestPlan`].
+//! Requests: the integration, the resource's method that a step refers to, and the step's own config, merged into one
+//! [`RequestPlan`].
 
-use serde_json::Value;
+mod authorization;
+mod body;
+mod fields;
+mod layers;
+mod reference;
+
+pub(crate) use fields::header_name;
+
+use serde_json::{Map, Value};
 
 use super::error::CompileError;
 use super::node::Node;
+use super::pagination;
 use super::plan::{
-    Authorization, Body, BodyFormat, Header, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath,
+    AnswerFormat, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
 };
-use super::target;
-use crate::expression::{Encoding, Expression};
-use crate::upstream::is_reserved_header;
-
-/// Members of a request that are performed, and those that only describe it.
-const KNOWN: [&str; 25] = [
-    "method",
-    "path",
-    "base_url",
-    "headers",
-    "query",
-    "query_array_format",
-    "body",
-    "body_format",
-    "response_path",
-    "authorization",
-    "no_auth",
-    "error_expression",
-    "pagination",
-    "pagination_path",
-    "rate_limit",
-    "scopes",
-    "description",
-    "api_documentation_url",
-    "examples",
-    "query_schema",
-    "body_schema",
-    "response_schema",
-    "ignore_credentials_on_redirect",
-    "ignore_body_in_pagination",
-    "api_response_format",
-];
+use super::vocabulary::REQUEST;
+use super::{rate_limit, target};
+use crate::expression::Expression;
+use layers::Layers;
 
 /// Members that would change what is sent or understood, and that this version does not perform: leaving them out
 /// silently would be wrong.
-const NOT_YET: [&str; 7] = [
-    "paginate",
-    "body_format_config",
-    "add_query_to_body",
-    "ignore_body",
-    "set_body_to_null",
-    "throw_error_on_parse_error",
-    "truto_static_gate_id",
-];
+const NOT_YET: [&str; 1] = ["truto_static_gate_id"];
 
-/// A request step's config under the integration's.
+const CONTENT_TYPE: &str = "content-type";
+
+/// What a step of type `proxy` may hold beside its config, or in place of one.
+const REFERENCE: [&str; 6] = ["resource", "method", "id", "query", "headers", "body"];
+
+/// What a step may not hold because of its type.
+pub(super) fn not_for(step: &Node<'_>) -> &'static [&'static str] {
+    let word = step.get("type").and_then(|word| word.value.as_str());
+    if matches!(word, Some("proxy" | "unified")) { &[] } else { &REFERENCE }
+}
+
+/// A step of type `request`, `proxy` or `unified`.
+pub(super) fn compile_step(step: &Node<'_>, integration: &Node<'_>) -> Result<RequestPlan, CompileError> {
+    let word = step.require("type")?;
+    let kind = word.text()?;
+    if kind == "unified" {
+        return Err(word.refuse(reference::UNIFIED));
+    }
+    let mut given = Map::new();
+    if let ("proxy", Some(members)) = (kind, step.value.as_object()) {
+        given.extend(members.iter().filter(|(key, _)| REFERENCE.contains(&key.as_str())).map(owned));
+    }
+    let given = Value::Object(given);
+    let config = step.get("config").unwrap_or_else(|| Node::new(&given, &step.pointer));
+    if kind == "proxy" && config.get("resource").is_none() {
+        return Err(config.refuse("a `proxy` step needs the `resource` and the `method` that it refers to"));
+    }
+    compile(&config, integration)
+}
+
+fn owned((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
+}
+
+/// A request's config under what it refers to and under the integration's.
 pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<RequestPlan, CompileError> {
-    check_members(config)?;
-    let method = method(config)?;
+    let referred = reference::find(config, integration)?;
+    check_members(config, referred.as_ref())?;
+    let layers = Layers::new(integration, referred.as_ref(), config);
+    let method = method(referred.as_ref().unwrap_or(config))?;
     let host_from_tenant = integration.get("host_from_tenant").map(|flag| flag.flag()).transpose()?.unwrap_or(false);
-    let base = config.get("base_url").or_else(|| integration.get("base_url"));
-    let target = target::compile(base.as_ref(), config.get("path").as_ref(), host_from_tenant)?
+    let base = layers.get("base_url");
+    let target = target::compile(base.as_ref(), layers.own("path").as_ref(), host_from_tenant)?
         .ok_or_else(|| config.refuse("has neither a `base_url` (here or in the config) nor an absolute `path`"))?;
-    let inherited = |key: &str| config.get(key).or_else(|| integration.get(key));
-    let array_format = inherited("query_array_format").map(|format| format.word()).transpose()?;
+    let array_format = layers.get("query_array_format").map(|format| format.word()).transpose()?;
+    let inputs = referred.as_ref().map(|method| reference::inputs(config, method)).transpose()?;
+    let (mut headers, mut query) = (fields::headers(layers.shared())?, fields::query(layers.shared())?);
+    let inputs = inputs.map(|inputs| lay_inputs(inputs, &mut headers, &mut query, config));
+    let body = body::compile(&layers, config, method, inputs.is_some())?;
+    let is_json = body.as_ref().is_none_or(|body| matches!(body.format, BodyFormat::Json | BodyFormat::Null));
+    if !is_json && !layers.names_own_header(CONTENT_TYPE) {
+        // The integration's is that of its usual bodies, which are JSON.
+        headers.retain(|header| header.name != CONTENT_TYPE || header.value.is_none());
+    }
+    let pagination =
+        pagination::compile(layers.all(), |path| target::compile(base.as_ref(), Some(path), host_from_tenant))?;
     Ok(RequestPlan {
         method,
         target,
-        headers: headers(integration.get("headers").as_ref(), config.get("headers").as_ref())?,
-        query: query(integration.get("query").as_ref(), config.get("query").as_ref())?,
+        headers,
+        query,
         array_format: array_format.unwrap_or(QueryArrayFormat::Repeat),
-        body: body(config, method)?,
-        authorization: authorization(config, integration)?,
-        response_path: config.get("response_path").map(|path| response_path(&path)).transpose()?,
-        error_expression: inherited("error_expression").map(|expression| expression.expression()).transpose()?,
+        body,
+        authorization: authorization::compile(&layers, config)?,
+        response_path: layers.own("response_path").map(|path| response_path(&path)).transpose()?,
+        error_expression: layers.get("error_expression").map(|expression| expression.expression()).transpose()?,
+        rate_limit: layers.get("rate_limit").and_then(|limit| rate_limit::compile(&limit).transpose()).transpose()?,
+        pagination: pagination.map(Box::new),
+        inputs: inputs.map(Box::new),
+        answer: answer(&layers)?,
+        required_headers: fields::required_headers(layers.get("required_headers").as_ref())?,
+        scopes: scopes(&layers, integration)?.map(Box::new),
     })
 }
 
-fn check_members(config: &Node<'_>) -> Result<(), CompileError> {
-    if let Some(resource) = config.get("resource") {
-        return Err(resource.refuse(
-            "a step that refers to a resource (`unified` or `proxy`) is not supported by this version: write the \
-             request itself, with `method` and `path`",
-        ));
-    }
-    for key in NOT_YET {
-        if let Some(member) = config.get(key).filter(|member| *member.value != Value::Bool(false)) {
-            return Err(member.refuse(format!("`{key}` is not supported by this version")));
+/// A method's own fields are not ours to judge: what came from the model system may hold more than is documented. A
+/// misspelt member of a step would be without effect, so that is refused.
+fn check_members(config: &Node<'_>, referred: Option<&Node<'_>>) -> Result<(), CompileError> {
+    for node in referred.into_iter().chain([config]) {
+        for key in NOT_YET {
+            if let Some(member) = node.get(key).filter(|member| *member.value != Value::Bool(false)) {
+                return Err(member.refuse(format!("`{key}` is not supported by this version")));
+            }
         }
     }
-    config.only(&[&KNOWN[..], &NOT_YET[..]].concat())?;
-    match config.get("api_response_format") {
-        Some(format) if !matches!(format.text()?, "json" | "text") => {
-            Err(format.refuse("only `json` and `text` answers are understood by this version"))
-        }
-        _ => Ok(()),
+    if let Some(paginate) = config.get("paginate") {
+        return Err(paginate.refuse("belongs to the step: write it beside `config`"));
     }
+    if referred.is_none()
+        && let Some(id) = config.get("id")
+    {
+        return Err(id.refuse("is for the method of a resource: name it with `resource` and `method`"));
+    }
+    config.only(&REQUEST.names())
 }
 
 fn method(config: &Node<'_>) -> Result<Method, CompileError> {
@@ -105,124 +131,54 @@ fn method(config: &Node<'_>) -> Result<Method, CompileError> {
     })
 }
 
-/// The integration's headers under the step's. What the integration removes stays removed.
-fn headers(integration: Option<&Node<'_>>, step: Option<&Node<'_>>) -> Result<Vec<Header>, CompileError> {
-    let mut headers: Vec<Header> = Vec::new();
-    for (layer, own) in [(integration, true), (step, false)] {
-        let Some(layer) = layer else { continue };
-        for (name, node) in layer.entries()? {
-            let name = header_name(name).map_err(|why| node.refuse(why))?;
-            let value = if node.value.is_null() { None } else { Some(node.complete(Encoding::None)?) };
-            match headers.iter_mut().find(|header| header.name == name) {
-                Some(header) if own || header.value.is_some() => header.value = value,
-                Some(_) => {}
-                None => headers.push(Header { name, value }),
-            }
-        }
-    }
-    Ok(headers)
+/// Takes out of the method's fields what the step brings in their place.
+fn lay_inputs(mut inputs: Inputs, headers: &mut Vec<Header>, query: &mut Vec<Parameter>, config: &Node<'_>) -> Inputs {
+    // What the integration or the method removes stays removed, and what the step removes goes.
+    let is_removed = |own: &Header| headers.iter().any(|known| known.name == own.name && known.value.is_none());
+    inputs.headers.retain(|own| !is_removed(own));
+    headers.retain(|known| inputs.headers.iter().all(|own| own.name != known.name));
+    let (brought, removed) = inputs.headers.into_iter().partition(|own| own.value.is_some());
+    inputs.headers = brought;
+    headers.extend::<Vec<Header>>(removed);
+    let given = config.value.get("query").and_then(Value::as_object);
+    query.retain(|known| {
+        let replaced = given.is_some_and(|given| given.contains_key(&known.name));
+        !replaced || inputs.query_taken.takes(&known.name)
+    });
+    inputs
 }
 
-/// The lower-case form of a name that a definition may set.
-pub(crate) fn header_name(name: &str) -> Result<String, String> {
-    let lower = name.to_ascii_lowercase();
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if lower.is_empty() || lower.len() > 128 || !lower.bytes().all(token) {
-        return Err("is not a header name".to_owned());
-    }
-    if is_reserved_header(&lower) {
-        return Err(format!("`{name}` belongs to the connection and cannot be set by a definition: remove it"));
-    }
-    Ok(lower)
-}
-
-fn query(integration: Option<&Node<'_>>, step: Option<&Node<'_>>) -> Result<Vec<Parameter>, CompileError> {
-    let mut query: Vec<Parameter> = Vec::new();
-    for layer in [integration, step].into_iter().flatten() {
-        for (name, node) in layer.entries()? {
-            query.retain(|parameter| parameter.name != name);
-            if !node.value.is_null() {
-                let mut placeholders = Vec::new();
-                collect_placeholders(node.value, &mut placeholders);
-                query.push(Parameter { name: name.to_owned(), value: node.template()?, placeholders });
-            }
-        }
-    }
-    Ok(query)
-}
-
-fn collect_placeholders(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::String(text) => found.extend(target::placeholder_texts(text)),
-        Value::Array(items) => items.iter().for_each(|item| collect_placeholders(item, found)),
-        Value::Object(members) => members.values().for_each(|member| collect_placeholders(member, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn body(config: &Node<'_>, method: Method) -> Result<Option<Body>, CompileError> {
-    let format = match config.get("body_format") {
-        None => BodyFormat::Json,
-        Some(format) => match format.text()? {
-            word @ ("multipart" | "raw" | "xml") => {
-                return Err(format.refuse(format!("`{word}` bodies are not supported by this version")));
-            }
-            _ => format.word()?,
-        },
-    };
-    let Some(body) = config.get("body") else { return Ok(None) };
-    if !method.has_body() {
-        return Err(body.refuse(format!("{method} requests carry no body: remove it or use POST, PUT or PATCH")));
-    }
-    Ok(Some(Body { format, value: body.template()? }))
-}
-
-fn authorization(config: &Node<'_>, integration: &Node<'_>) -> Result<Authorization, CompileError> {
-    if config.get("no_auth").map(|flag| flag.flag()).transpose()?.unwrap_or(false) {
-        return Ok(Authorization::None);
-    }
-    let Some(node) = config.get("authorization").or_else(|| integration.get("authorization")) else {
-        return Ok(Authorization::Default {
-            token: config.compile("{{oauth.token.access_token|access_token}}", Encoding::None)?,
-            api_key: config.compile("{{api_key}}", Encoding::None)?,
-        });
-    };
-    let format = node.require("format")?;
-    let empty = Value::Object(serde_json::Map::new());
-    let options = node.get("config").unwrap_or_else(|| Node::new(&empty, &node.pointer));
-    match format.text()? {
-        "bearer" => Ok(Authorization::Bearer(bearer(&options)?)),
-        "basic" => Ok(Authorization::Basic {
-            username: options.require("username")?.complete(Encoding::None)?,
-            password: match options.get("password") {
-                Some(password) => password.complete(Encoding::None)?,
-                None => options.compile("", Encoding::None)?,
-            },
-        }),
-        "header" => header_authorization(&options),
-        _ => Err(format.refuse("is not an authorization format; known are: bearer, header, basic")),
-    }
-}
-
-fn bearer(options: &Node<'_>) -> Result<crate::expression::Text, CompileError> {
-    if let Some(token) = options.get("token").or_else(|| options.get("value")) {
-        return token.complete(Encoding::None);
-    }
-    match options.get("path") {
-        Some(path) => path.compile(&format!("{{{{{}}}}}", path.text()?), Encoding::None),
-        None => options.compile("{{oauth.token.access_token|access_token}}", Encoding::None),
-    }
-}
-
-fn header_authorization(options: &Node<'_>) -> Result<Authorization, CompileError> {
-    if let Some(expression) = options.get("expression") {
-        return Ok(Authorization::Expression(expression.expression()?));
-    }
-    let name = options.require("header_name")?;
-    Ok(Authorization::Header {
-        name: header_name(name.text()?).map_err(|why| name.refuse(why))?,
-        value: options.require("header_value")?.complete(Encoding::None)?,
+fn answer(layers: &Layers<'_>) -> Result<AnswerFormat, CompileError> {
+    Ok(AnswerFormat {
+        format: layers.own("api_response_format").map(|format| format.word()).transpose()?,
+        strict: layers.own("throw_error_on_parse_error").map(|flag| flag.flag()).transpose()?,
     })
+}
+
+/// The scopes that the method needs, and where those that were granted are found.
+fn scopes(layers: &Layers<'_>, integration: &Node<'_>) -> Result<Option<Scopes>, CompileError> {
+    let Some(node) = layers.own("scopes") else { return Ok(None) };
+    let needed: Vec<String> = match node.value {
+        Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
+        _ => node.items()?.map(|scope| scope.text().map(str::to_owned)).collect::<Result<_, _>>()?,
+    };
+    if needed.is_empty() {
+        return Ok(None);
+    }
+    let granted = "$exists($context.oauth.token.scope) ? $context.oauth.token.scope : $context.oauth.scope";
+    let granted = Expression::compile(granted).map_err(|error| CompileError::expression(&node.pointer, &error))?;
+    Ok(Some(Scopes { needed, granted, separator: separator(integration) }))
+}
+
+/// `options.scopeSeparator` of the first credential that has one.
+fn separator(integration: &Node<'_>) -> String {
+    let option =
+        |entry: &Value| entry.pointer("/config/options/scopeSeparator").and_then(Value::as_str).map(str::to_owned);
+    let credentials = integration.get("credentials");
+    let found = credentials.as_ref().and_then(|one| {
+        option(one.value).or_else(|| one.value.as_object().and_then(|many| many.values().find_map(option)))
+    });
+    found.unwrap_or_else(|| " ".to_owned())
 }
 
 fn response_path(node: &Node<'_>) -> Result<ResponsePath, CompileError> {

@@ -9,6 +9,7 @@ mod functions;
 mod input;
 mod mentions;
 mod methods;
+mod outline;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +26,7 @@ use functions::{OfARun, objects};
 use input::Input;
 use mentions::Mentions;
 use methods::Edits;
+pub use outline::{Outline, Variable, constant_value, function_names, is_function, unsupported};
 
 /// A compiled JSONata expression. A clone is cheap, and clones are evaluated on many threads at once.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 //! The tour: `scope` is what both see and `shared` how it holds that; `placeholder` is the first language and `jsonata` the second (the only file that
 //! names the engine); `segment` cuts a string into literal text, placeholders and `{{= expressions }}`; [`Template`]
 //! renders JSON values and is lenient, [`Text`] renders URLs, headers and credentials and is strict; `merge` is
-//! `$truto_merge`, `text` is how JavaScript writes values, [`limits`] are the numbers.
+//! `$truto_merge`, `text` is how JavaScript writes values, `xml` is XML as JSON, [`limits`] are the numbers.
 //!
 //! Pure: no clock, randomness, I/O or logging; an expression's `$now()` and `$uuid()` come from the [`Scope`]. Everything
 //! is compiled once, with the definition, and rendered in one pass: a result is never a template again. Errors quote
@@ -17,6 +17,7 @@ mod error;
 mod jsonata;
 pub mod limits;
 mod merge;
+mod outline;
 mod placeholder;
 mod scope;
 mod segment;
@@ -24,9 +25,11 @@ mod shared;
 mod strict;
 mod template;
 mod text;
+pub(crate) mod xml;
 
 pub use error::{ExprError, ExprKind};
-pub use jsonata::{Expression, Profile};
+pub use jsonata::{Expression, Outline, Profile, Variable, constant_value, function_names, is_function, unsupported};
+pub use outline::{Piece, first_template, pieces};
 pub use scope::{RESERVED, Scope};
 pub use shared::Shared;
 pub use strict::{Encoding, Text};

@@ -9,7 +9,8 @@
 //! - `constructor` and its like are ordinary names, a number also names a key of an object (`{{steps.0.result}}`), and
 //!   a space or a slash inside a path is part of a name (the package reads unions and patterns there), and a list has
 //!   no `length`;
-//! - numbers that JSON cannot hold stay text, and integers keep all digits.
+//! - numbers that JSON cannot hold stay text, and integers keep all digits;
+//! - in a request's query and body ([`keep_structure`](Placeholder::keep_structure)) an object does not become text.
 
 use std::borrow::Cow;
 
@@ -28,6 +29,7 @@ pub(super) struct Placeholder {
     default: Option<(Value, Type)>,
     ignore_empty: bool,
     missing: Missing,
+    keeps_structure: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -97,7 +99,7 @@ impl Placeholder {
         };
         let ignore_empty = flagged(":ignore-empty-str");
         let alternatives = parts.iter().map(|part| Alternative::parse(part)).collect::<Result<_, _>>()?;
-        Ok(Self { source: source.to_owned(), alternatives, default, ignore_empty, missing })
+        Ok(Self { source: source.to_owned(), alternatives, default, ignore_empty, missing, keeps_structure: false })
     }
 
     /// The part between the braces, for messages.
@@ -105,11 +107,28 @@ impl Placeholder {
         trim(self.source.trim_start_matches('{').trim_end_matches('}'))
     }
 
+    /// The paths of its alternatives, each by its names.
+    pub(super) fn paths(&self) -> Vec<Vec<String>> {
+        let names = |alternative: &Alternative| alternative.path.iter().map(Step::name).collect();
+        self.alternatives.iter().map(names).collect()
+    }
+
+    /// Whether it says what stands for a value that is not there.
+    pub(super) fn is_optional(&self) -> bool {
+        self.default.is_some() || self.missing != Missing::Kept
+    }
+
+    /// From here on a value that as a text would be `[object Object]` stays what it is where nothing stands around it.
+    pub(super) const fn keep_structure(&mut self) {
+        self.keeps_structure = true;
+    }
+
     /// The value of the first alternative that has one. `whole` says that nothing stands around the placeholder.
     pub(super) fn resolve<'a>(&self, root: Place<'a>, whole: bool) -> Resolved<'a> {
         for Alternative { path, as_type } in &self.alternatives {
             match look_up(root, path).map(Place::value) {
                 Some(value) if self.ignore_empty && value.as_str() == Some("") => {}
+                Some(value) if whole && self.keeps_structure && holds_object(&value) => return Resolved::Found(value),
                 Some(value) => return Resolved::Found(cast(value, *as_type, whole)),
                 None => {}
             }
@@ -120,6 +139,14 @@ impl Placeholder {
             (None, Missing::Null) => Resolved::Null,
             (None, Missing::Kept) => Resolved::Kept,
         }
+    }
+}
+
+fn holds_object(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(holds_object),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
@@ -189,6 +216,13 @@ impl Type {
 }
 
 impl Step {
+    fn name(&self) -> String {
+        match self {
+            Self::Key(name) | Self::Index(_, name) => name.clone(),
+            Self::FromEnd(back) => format!("-{back}"),
+        }
+    }
+
     fn parse(name: &str) -> Self {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits(name) {

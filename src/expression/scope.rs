@@ -10,8 +10,8 @@ use super::shared::{Place, Shared};
 
 /// The names that a run puts over the context. In JSONata each is a field of the input and a `$variable`.
 ///
-/// The last five are there only where a caller sets them; until a name is set, a context key of that name shows through.
-pub const RESERVED: [&str; 18] = [
+/// The last seven are there only where a caller sets them; until a name is set, a context key of that name shows through.
+pub const RESERVED: [&str; 20] = [
     "context",
     "credentials",
     "environment_variables",
@@ -30,6 +30,8 @@ pub const RESERVED: [&str; 18] = [
     "data",
     "url",
     "requestOptions",
+    "pagination",
+    "paginationValues",
 ];
 
 /// The one scope of a run. Built once; what changes from step to step is replaced with [`Scope::set`]. It shares what it
@@ -92,7 +94,9 @@ impl Scope {
         self.now_ms
     }
 
-    pub(super) const fn seed(&self) -> u64 {
+    /// What decides everything random of the present step.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
         self.seed
     }
 }

@@ -28,6 +28,15 @@ impl Shared {
         Self::Parts(Arc::new(parts.into_iter().map(|(name, part)| (name.into(), part)).collect()))
     }
 
+    /// The part of an object of shared values.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Parts(parts) => parts.iter().find(|(known, _)| known == name).map(|(_, part)| part),
+            Self::Value(_) | Self::Members(_) => None,
+        }
+    }
+
     pub(super) fn place(&self) -> Place<'_> {
         match self {
             Self::Value(value) => Place::Value(value),

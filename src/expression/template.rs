@@ -58,6 +58,14 @@ impl Template {
         Ok(Self(Node::compile(value, Dialect::Models, &mut 0)?))
     }
 
+    /// The same for a place where JSON goes out: a string that is nothing but a placeholder keeps an object, or a list
+    /// that holds one. As a text, which is what placeholders make of them elsewhere, it would be `[object Object]`.
+    #[must_use]
+    pub fn keeping_structure(mut self) -> Self {
+        self.0.keep_structure();
+        self
+    }
+
     /// Renders it over the scope. `None` means that the whole value is undefined: whoever holds it leaves it out.
     ///
     /// # Errors
@@ -118,6 +126,15 @@ impl Node {
                 Self::Spliced(segments)
             }
         })
+    }
+
+    fn keep_structure(&mut self) {
+        match self {
+            Self::Typed(Segment::Placeholder(placeholder)) => placeholder.keep_structure(),
+            Self::Array(items) => items.iter_mut().for_each(Self::keep_structure),
+            Self::Object { fields, .. } => fields.iter_mut().for_each(|(_, node)| node.keep_structure()),
+            Self::Literal(_) | Self::Typed(_) | Self::Spliced(_) => {}
+        }
     }
 
     const fn is_literal(&self) -> bool {

@@ -22,4 +22,4 @@ pub use retry::RetryPolicy;
 pub(crate) use status::words;
 pub use status::{AuthenticationMethod, Phase, Region, Status, UnknownWord, status_word};
 pub use transition::{Transition, Word};
-pub use trigger::{Cause, CauseTrigger, Ending, Trigger};
+pub use trigger::{Cause, CauseTrigger, Ending, Trigger, Unknown};

@@ -71,6 +71,16 @@ impl From<Cause> for CauseTrigger {
     }
 }
 
+words! {
+    /// What an operator says about a run that ended without knowing whether its last request had its effect.
+    Unknown {
+        /// Send the same request again, perhaps a second time.
+        Resend = "resend",
+        /// Take it for done and go on behind it.
+        Skip = "skip",
+    }
+}
+
 /// How a run ended, as far as the account is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {

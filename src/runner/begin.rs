@@ -2,6 +2,7 @@
 //! no plan, or no time, where nothing of it was performed here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -38,7 +39,19 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
     }
     let stepper = Stepper::new(start_of(runner, &held, &plan, Arc::clone(&context), progress));
     let quadratic = plan.is_quadratic();
-    let driver = Driver { runner, held, plan, paths, redactor, begun, quadratic, context_before: context, _slot: slot };
+    let driver = Driver {
+        runner,
+        held,
+        plan,
+        paths,
+        redactor,
+        begun,
+        quadratic,
+        context_before: context,
+        way: None,
+        queued: Duration::ZERO,
+        _slot: slot,
+    };
     driver.drive(stepper).await
 }
 
@@ -90,6 +103,7 @@ fn start_of(
         },
         context,
         from: held.run.from_phase,
+        action: None,
         progress,
         // The same for every worker that takes the run up, so that a request rendered again has the same bytes.
         seed: held.run.id.as_u64_pair().1,
@@ -171,6 +185,7 @@ async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, fa
         reason: Some(failure.into_reason(Some(phase), None)),
         writes: Map::new(),
         trace: "[]".to_owned(),
+        progress: None,
     };
     let paths = SecretPaths::of(None);
     let mut redactor = Redactor::new(&Map::new(), &[], &paths);

@@ -10,7 +10,7 @@ use crate::accounts::Ended;
 use crate::actions::{MAX_MESSAGE_BYTES, Outcome, Stepper};
 use crate::credentials::Redactor;
 use crate::credentials::secrets::{self, SecretPaths};
-use crate::lifecycle::{Ending, Failure, Phase, Reason};
+use crate::lifecycle::{Ending, Failure, Phase, Reason, ReasonCode};
 
 /// The most of a provider's words that is shown, in bytes.
 const MESSAGE_BYTES: usize = 500;
@@ -23,20 +23,28 @@ impl Driver<'_> {
 
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
-        let reason = too_late(self.runner).into_reason(Some(phase), None);
-        self.finish(stepper, Ending::DeadlineExceeded(phase), Some(reason)).await
+        let failure = stepper.doubt().unwrap_or_else(|| too_late(self.runner));
+        let reason = failure.into_reason(phase, None);
+        self.finish(stepper, Ending::DeadlineExceeded(self.phase_of(phase)), Some(reason)).await
     }
 
     pub(super) async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
-        let told = |phase: Phase, step, failure: Failure| Some(failure.into_reason(Some(phase), step));
+        let told = |phase, step, failure: Failure| Some(failure.into_reason(phase, step));
         let (ending, reason) = match outcome {
             Outcome::Succeeded => (Ending::Succeeded, None),
-            Outcome::Failed { phase, step, failure } => (Ending::PhaseFailed(phase), told(phase, step, failure)),
+            Outcome::Failed { phase, step, failure } => {
+                (Ending::PhaseFailed(self.phase_of(phase)), told(phase, step, failure))
+            }
             Outcome::CredentialRefused { phase, step, failure } => {
                 (Ending::CredentialRefused, told(phase, step, failure))
             }
         };
         self.finish(stepper, ending, reason).await
+    }
+
+    /// No custom action is started here, so there is a phase; should there be none, it is the one that was asked for.
+    fn phase_of(&self, phase: Option<Phase>) -> Phase {
+        phase.unwrap_or(self.held.run.from_phase)
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
@@ -50,7 +58,13 @@ impl Driver<'_> {
         }
         stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
         let trace = stepper.trace().told(&self.redactor, |error| self.excerpt(error));
-        let ended = Ended { ending, reason, writes, trace };
+        // Whoever knows what became of the last request can go on from here.
+        let unknown = reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
+        let progress = match unknown.then(|| self.sealed_progress(stepper)).transpose() {
+            Ok(progress) => progress,
+            Err(stop) => return stop,
+        };
+        let ended = Ended { ending, reason, writes, trace, progress };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),

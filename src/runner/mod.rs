@@ -4,9 +4,12 @@
 //! stepper what came of it. How a run ends is told to `accounts`, which decides.
 
 mod begin;
+mod caps;
+mod circuit;
 mod claims;
 mod drive;
 mod end;
+mod gate;
 mod heartbeat;
 mod refresh;
 
@@ -20,6 +23,9 @@ use crate::lifecycle::RetryPolicy;
 use crate::tasks::Tasks;
 use crate::upstream::Upstream;
 
+pub use caps::HostCaps;
+pub use circuit::CircuitPolicy;
+pub use gate::Gates;
 pub use heartbeat::{BEAT, DEAD_AFTER};
 
 /// How long and how often; durations, not instants.
@@ -48,6 +54,10 @@ pub struct Runner {
     pub lane: Arc<FastLane>,
     /// Performs requests.
     pub upstream: Arc<dyn Upstream>,
+    /// Which ways are closed.
+    pub gates: Arc<Gates>,
+    /// How many requests a host gets at once.
+    pub hosts: Arc<HostCaps>,
     /// How long and how often.
     pub budgets: Budgets,
     /// As wide as the machine has cores: long evaluations, which leave the runtime's threads to the rest.
@@ -63,6 +73,7 @@ impl Runner {
     pub fn start(self, started: mpsc::UnboundedReceiver<Started>) {
         let (known, registered) = watch::channel(false);
         let tasks = self.tasks.clone();
+        self.upkeep.spawn("runner.gates", heartbeat::watch_gates(self.clone()));
         self.upkeep.spawn("runner.heartbeat", heartbeat::run(self.clone(), known));
         tasks.spawn("runner.claim", claims::run(self.clone(), registered));
         tasks.spawn("runner.start", claims::start_accepted(self, started));

@@ -46,10 +46,12 @@ impl Write {
             Self::Accept(accept) => accept.event.envelope.len() + accept.credential.sealed.as_bytes().len(),
             Self::Commit(commit) => {
                 let run = match &commit.run_change {
-                    Some(RunChange::Finish { trace, .. }) => trace.len(),
+                    Some(RunChange::Finish { trace, progress, .. }) => {
+                        trace.len() + progress.as_ref().map_or(0, |p| p.as_bytes().len())
+                    }
                     Some(RunChange::Save { progress } | RunChange::Wait { progress, .. }) => progress.as_bytes().len(),
                     Some(RunChange::Release { progress }) => progress.as_ref().map_or(0, |p| p.as_bytes().len()),
-                    None => 0,
+                    Some(RunChange::PutBack { .. }) | None => 0,
                 };
                 run + commit.transition.as_ref().map_or(0, |transition| transition.event.envelope.len())
             }
@@ -86,7 +88,7 @@ impl From<StoreError> for FlushError {
     /// Only data that the database refuses is the writer's fault; everything else is waited out.
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Refused(why) => Self::Data(why),
+            StoreError::Refused(why) | StoreError::Moved(why) => Self::Data(why),
             StoreError::Unavailable(why) | StoreError::Schema(why) => Self::Lost(why),
             StoreError::Closed => Self::Lost(error.to_string()),
         }

@@ -29,6 +29,7 @@ pub(super) const STEPS: &[Step] = &[
     step!(1, "initial", "0001_initial.sql"),
     step!(2, "messages", "0002_messages.sql"),
     step!(3, "operate", "0003_operate.sql"),
+    step!(4, "unknown_outcomes", "0004_unknown_outcomes.sql"),
 ];
 
 /// The schema that this version works with.

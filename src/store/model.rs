@@ -144,6 +144,17 @@ pub struct NewRun {
     pub traceparent: Option<String>,
     /// The worker that holds it from the start (fence 1), when it has a free slot.
     pub claimed_by: Option<Uuid>,
+    /// The sealed progress that it goes on from. Only for runs of existing accounts.
+    pub progress: Option<Sealed>,
+}
+
+/// What a finished run left to go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The effective definition it was bound to.
+    pub definition: DefinitionHash,
+    /// Its sealed progress.
+    pub progress: Sealed,
 }
 
 /// An event as it is stored and published.
@@ -198,6 +209,8 @@ pub enum RunChange {
         outcome: String,
         /// The trace as JSON text, redacted.
         trace: String,
+        /// The sealed progress, where another run may go on from it.
+        progress: Option<Sealed>,
     },
     /// The run goes on; this is what must survive a crash.
     Save {
@@ -208,6 +221,13 @@ pub enum RunChange {
     Wait {
         /// The sealed progress.
         progress: Sealed,
+        /// For how long, in milliseconds of database time.
+        for_ms: i64,
+    },
+    /// The worker has no room for the run: it rests.
+    PutBack {
+        /// Whether its time begins anew with the next claim, since it began with this one.
+        anew: bool,
         /// For how long, in milliseconds of database time.
         for_ms: i64,
     },
@@ -424,47 +444,4 @@ pub struct Quarantined {
     pub properties: Option<Sealed>,
     /// When it came, by the worker's clock.
     pub at_ms: i64,
-}
-
-/// An integration or install as it is stored: the clear part, and the sealed document.
-#[derive(Debug, Clone)]
-pub struct StoredIntegration {
-    /// Its public face.
-    pub face: IntegrationRef,
-    /// SHA-256 of its canonical JSON.
-    pub hash: DefinitionHash,
-    /// The sealed definition.
-    pub sealed: Sealed,
-}
-
-/// An install as it is stored.
-#[derive(Debug, Clone)]
-pub struct StoredInstall {
-    /// Its id, the `environment_integration_id` of requests.
-    pub id: Uuid,
-    /// The environment.
-    pub environment_id: Uuid,
-    /// The integration it installs.
-    pub integration_id: Uuid,
-    /// Whether imports are accepted.
-    pub is_enabled: bool,
-    /// SHA-256 of the override's canonical JSON.
-    pub hash: DefinitionHash,
-    /// The sealed override.
-    pub sealed: Sealed,
-    /// The effective definition that new runs pin.
-    pub effective: DefinitionHash,
-}
-
-/// All definitions that belong together; applied whole.
-#[derive(Debug, Clone, Default)]
-pub struct StoredDefinitions {
-    /// Environments: id and name.
-    pub environments: Vec<(Uuid, String)>,
-    /// Integrations.
-    pub integrations: Vec<StoredIntegration>,
-    /// Installs.
-    pub installs: Vec<StoredInstall>,
-    /// Effective definitions, content-addressed.
-    pub effective: Vec<(DefinitionHash, Sealed)>,
 }

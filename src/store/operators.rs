@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Channel;
 use super::rows::{self, RowError};
-use crate::lifecycle::{Reason, ReasonCode, Status, words};
+use crate::lifecycle::{Reason, ReasonCode, Status, Unknown, words};
 use crate::seal::{Sealed, hex};
 
 /// An account as far as a replay has to know it.
@@ -44,8 +44,8 @@ pub struct NewReplay {
     pub filter: String,
     /// The most accounts it might have.
     pub cap: i64,
-    /// Whether accounts whose last outcome is unknown run again, too.
-    pub resend: bool,
+    /// What is to become of accounts whose last outcome is unknown; without a word they are left alone.
+    pub unknown: Option<Unknown>,
     /// Who asked for it.
     pub actor: String,
     /// Whether it starts at once.
@@ -76,8 +76,8 @@ pub struct Replay {
     pub key: String,
     /// What it was chosen by, as JSON text.
     pub filter: String,
-    /// Whether accounts whose last outcome is unknown run again, too.
-    pub resend: bool,
+    /// What is to become of accounts whose last outcome is unknown; without a word they are left alone.
+    pub unknown: Option<Unknown>,
     /// Who asked for it.
     pub actor: String,
     /// When it was made, database time.
@@ -221,7 +221,7 @@ pub(super) fn candidate(row: &impl rows::Columns) -> Row<Candidate> {
 /// The columns of [`replay`].
 macro_rules! replay_columns {
     () => {
-        "id, key, filter, resend, actor, created_at, started_at, finished_at"
+        "id, key, filter, unknown_outcome, actor, created_at, started_at, finished_at"
     };
 }
 pub(super) use replay_columns;
@@ -231,7 +231,7 @@ pub(super) fn replay(row: &impl rows::Columns) -> Row<Replay> {
         id: rows::must(row.id("id")?, "id")?,
         key: rows::must(row.text("key")?, "key")?,
         filter: rows::must(row.text("filter")?, "filter")?,
-        resend: rows::must(row.flag("resend")?, "resend")?,
+        unknown: row.text("unknown_outcome")?.map(|_| rows::word(row, "unknown_outcome")).transpose()?,
         actor: rows::must(row.text("actor")?, "actor")?,
         created_at_ms: rows::must(row.int("created_at")?, "created_at")?,
         started_at_ms: row.int("started_at")?,

@@ -1,10 +1,11 @@
 //! Replays from the command line: planned, started once, told by account, on both stores, with and without a worker.
 
 use serde_json::{Value, json};
+use tidewaiter::app::stub::Faults;
 
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
-use crate::support::{Place, Provider, Worker, envelope, eventually, oauth};
+use crate::support::{Place, Provider, Worker, envelope, eventually, oauth, post};
 
 /// Accounts of each cause.
 const EACH: usize = 100;
@@ -16,6 +17,9 @@ const CAUSES: [(&str, &str, &str); 3] = [
     ("no-scope", "validation_error", "forbidden"),
     ("flaky5", "post_install_error", "upstream_unavailable"),
 ];
+
+/// Each account fails for itself here; a hundred of them in a row look like a provider that is down.
+const NO_CIRCUIT: &str = "circuit.failures = 0";
 
 fn settled(place: &Place) -> Vec<Value> {
     eventually("all accounts settle", || {
@@ -94,13 +98,13 @@ fn replays_exactly_the_chosen_ones(place: &Place, provider: &Provider, with_work
 #[test]
 fn a_replay_beside_a_worker_replays_exactly_the_chosen_accounts_once() {
     let provider = Provider::start();
-    replays_exactly_the_chosen_ones(&Place::of(&provider), &provider, true);
+    replays_exactly_the_chosen_ones(&Place::with(&provider, &[NO_CIRCUIT]), &provider, true);
 }
 
 #[test]
 fn a_replay_without_a_worker_is_performed_by_the_next_one() {
     let provider = Provider::start();
-    replays_exactly_the_chosen_ones(&Place::of(&provider), &provider, false);
+    replays_exactly_the_chosen_ones(&Place::with(&provider, &[NO_CIRCUIT]), &provider, false);
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn a_replay_on_postgresql_replays_exactly_the_chosen_accounts_once() {
     let home = Place::offline();
     let server = Services::start(home.path("services"), "pg");
     let url = format!("database.url = \"{}\"", server.variable("DATABASE_URL"));
-    let place = Place::with(&provider, &[url.as_str(), "seal.key_file = \"keys\""]);
+    let place = Place::with(&provider, &[url.as_str(), "seal.key_file = \"keys\"", NO_CIRCUIT]);
     let keys = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
     let file = place.scratch.write("keys", keys);
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
@@ -162,6 +166,41 @@ fn an_account_that_changed_after_the_plan_is_left_alone() {
 }
 
 #[test]
+fn an_unknown_outcome_is_resent_or_skipped_as_the_operator_says() {
+    let provider = Provider::start();
+    let place = Place::of(&provider);
+    let file = place.path("integrations/harbour.json");
+    let harbour = std::fs::read_to_string(&file).unwrap();
+    let harbour = harbour.replace("\"on_unknown\": \"retry\",", "");
+    std::fs::write(&file, harbour.replace("steps.validate.result.status = 'ok'", "$exists(steps.validate)")).unwrap();
+    let validations = || provider.requests("POST /v1/validate");
+    for (word, resent, result) in [("--resend", 1, "success"), ("--skip", 0, "skipped")] {
+        let worker = place.worker();
+        provider.set_faults(Faults { latency_ms: 3000, ..Faults::default() });
+        let before = validations();
+        let id = post(worker.api, &[], &oauth(word, "good")).with(201)["id"].as_str().unwrap().to_owned();
+        eventually("the validation is under way", || (validations() > before).then_some(()));
+        worker.kill();
+        provider.set_faults(Faults::default());
+        let worker = place.worker();
+        assert_eq!(worker.settled(&id)["reason"]["code"], "outcome_unknown");
+        let (sent, asked) = (validations(), provider.requests("GET /oauth/userinfo"));
+        let left = place.run(&["replay", "start", &id, "--json"]).ended(1).json();
+        assert_eq!(left["refused"], json!({ "outcome_unknown": 1 }));
+        place.run(&["replay", "start", &id, word, "--json"]).ended(0);
+        let account = eventually("the account is active", || {
+            let account = worker.get(&format!("/integrated-account/{id}")).with(200);
+            (account["status"] == "active").then_some(account)
+        });
+        assert_eq!(validations() - sent, resent, "{word}");
+        assert_eq!(provider.requests("GET /oauth/userinfo"), asked, "what was done is not done again");
+        let steps = &account["last_action_result"]["validation"]["steps"];
+        assert_eq!((&steps[0]["name"], &steps[0]["status"]), (&json!("validate"), &json!(result)), "{steps}");
+        worker.stop();
+    }
+}
+
+#[test]
 fn a_dry_run_keeps_nothing_and_a_choice_has_to_be_made() {
     let provider = Provider::start();
     let place = Place::of(&provider);
@@ -172,8 +211,7 @@ fn a_dry_run_keeps_nothing_and_a_choice_has_to_be_made() {
         assert_eq!((&dry["eligible"], &dry["plan"]), (&json!(1), &Value::Null));
         let said = place.run(&["replay", verb]).ended(2).stderr;
         assert!(said.contains("nothing says which accounts"), "{said}");
-        let said = place.run(&["replay", verb, "--reason", "forbidden", "--skip"]).ended(2).stderr;
-        assert!(said.contains("not supported yet"), "{said}");
+        place.run(&["replay", verb, "--reason", "forbidden", "--resend", "--skip"]).ended(2);
         place.run(&["replay", verb, "--status", "active"]).ended(2);
     }
     let stranger = uuid::Uuid::nil().to_string();

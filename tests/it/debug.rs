@@ -66,10 +66,11 @@ fn runs_show_no_secret() {
         traceparent: None,
     };
     let claimed = Claimed { run, account: accepted.account, credential: accepted.credential, elapsed_ms: 0 };
-    let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1);
+    let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1, 1);
     let opened = Opened { context: secret(), redactor: Redactor::new(&secret(), &[], &SecretPaths::of(None)) };
     shows_nothing("Started", &Started { claimed, opened: Some(opened), slot: lane.try_slot().unwrap() });
-    let ended = Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new() };
+    let ended =
+        Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new(), progress: None };
     shows_nothing("Ended", &ended);
     shows_nothing("GrantOutcome", &GrantOutcome::Renewed { token: secret() });
     shows_nothing("Redactor", &Redactor::new(&secret(), &[CANARY.to_owned()], &SecretPaths::of(None)));
@@ -136,6 +137,7 @@ fn a_stepper_and_what_goes_in_and_out_of_it_show_no_secret() {
         },
         context: secret().into(),
         from: Phase::PostInstall,
+        action: None,
         progress: None,
         seed: 0,
         retry: RetryPolicy::default(),

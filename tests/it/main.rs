@@ -22,6 +22,7 @@ mod relay;
 mod relay_mix;
 #[path = "../support/mod.rs"]
 mod shared;
+mod shipped_definitions;
 mod sqlite_start;
 mod store_conformance;
 mod test_servers;

@@ -3,14 +3,14 @@
 use futures_util::future::join_all;
 use serde_json::json;
 use tidewaiter::accounts::{ReplayOrder, Replayed};
-use tidewaiter::lifecycle::{Reason, ReasonCode, Region, Status, WhoActs};
+use tidewaiter::lifecycle::{Reason, ReasonCode, Region, Status, Unknown, WhoActs};
 use tidewaiter::operate::replay::{Chosen, Outcome, Selection, Terms, choose, start};
 use tidewaiter::store::{AccountChange, Commit, Event, Patience, RunChange, TransitionWrite};
 use uuid::Uuid;
 
 use crate::api::{Process, import, with_process};
 
-const TERMS: Terms = Terms { cap: 500, resend: false };
+const TERMS: Terms = Terms { cap: 500, unknown: None };
 
 /// Imports accounts and has their runs fail with this code.
 async fn failed(process: &Process, count: usize, code: ReasonCode) -> Vec<Uuid> {
@@ -49,7 +49,7 @@ async fn failed(process: &Process, count: usize, code: ReasonCode) -> Vec<Uuid> 
             run: claimed.run.id,
             fence: claimed.run.fence,
             account: claimed.account.id,
-            run_change: Some(RunChange::Finish { outcome: code.to_string(), trace: "[]".to_owned() }),
+            run_change: Some(RunChange::Finish { outcome: code.to_string(), trace: "[]".to_owned(), progress: None }),
             transition: Some(TransitionWrite { expected_sequence: 1, change, event }),
             credential: None,
         };
@@ -82,7 +82,7 @@ async fn a_start_that_was_interrupted_goes_on_with_the_rest_and_makes_no_run_twi
             account: first.account,
             run: first.run,
             expected_sequence: first.expected_sequence,
-            resend: false,
+            unknown: None,
             replay: "k",
         };
         assert_eq!(accounts.replay(&order).await.unwrap(), Replayed::Started);
@@ -136,7 +136,7 @@ async fn an_unknown_outcome_is_left_alone_unless_it_is_to_be_repeated() {
         let ids = failed(&process, 1, ReasonCode::OutcomeUnknown).await;
         let (_, without) = chosen(&process, &ids, TERMS).await;
         assert_eq!((without.count, without.left[0].2.as_str()), (0, "outcome_unknown"));
-        let (_, with) = chosen(&process, &ids, Terms { resend: true, ..TERMS }).await;
+        let (_, with) = chosen(&process, &ids, Terms { unknown: Some(Unknown::Resend), ..TERMS }).await;
         assert_eq!((with.count, with.left.len()), (1, 0));
     })
     .await;

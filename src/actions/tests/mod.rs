@@ -1,11 +1,21 @@
 //! The stepper driven by tables: no socket, no store, no clock.
 
+mod answers;
+mod bodies;
+mod conditions;
 mod crash;
+mod custom;
 mod failures;
+mod gates;
+mod loops;
+mod paging;
+mod probes;
 mod properties;
+mod references;
 mod refresh;
 mod rendering;
 mod steps;
+mod unknown;
 mod worked;
 
 use std::collections::VecDeque;
@@ -28,6 +38,8 @@ pub(super) const NOW_MS: i64 = 1_767_225_600_000;
 pub(super) enum Reply {
     Json(u16, Value),
     With(u16, &'static str, &'static str, Value),
+    /// A body that is no JSON, with its content type.
+    Text(u16, &'static str, String),
     Lost(SendError),
     Token(Value),
     NoToken(Failure),
@@ -72,6 +84,7 @@ pub(super) fn start(config: &Value, context: Value) -> Start {
         },
         context: Arc::new(object(context)),
         from: Phase::PostInstall,
+        action: None,
         progress: None,
         seed: 7,
         retry: RetryPolicy::default(),
@@ -113,6 +126,11 @@ pub(super) fn drive(start: Start, replies: &mut VecDeque<Reply>) -> Ran {
                     Reply::With(status, name, value, body) => {
                         Input::Answered(response(status, &[(name, value)], &body))
                     }
+                    Reply::Text(status, kind, body) => Input::Answered(Response {
+                        status,
+                        headers: vec![("content-type".to_owned(), kind.to_owned())],
+                        body: body.into_bytes(),
+                    }),
                     Reply::Lost(error) => Input::Unanswered(error),
                     Reply::Crash => return ran,
                     other => panic!("{other:?} does not answer a request"),
@@ -133,7 +151,7 @@ pub(super) fn drive(start: Start, replies: &mut VecDeque<Reply>) -> Ran {
                     other => panic!("{other:?} does not answer a refresh"),
                 }
             }
-            Output::Wait { reason, after } => {
+            Output::Wait { reason, after, .. } => {
                 ran.log.push(format!("{reason:?} {}", after.as_millis()));
                 pass(&mut tick, after.as_millis() as u64);
                 Input::Waited
@@ -173,6 +191,7 @@ impl Ran {
             None => "crashed".to_owned(),
             Some(Outcome::Succeeded) => "succeeded".to_owned(),
             Some(Outcome::Failed { phase, step, failure }) => {
+                let phase = phase.map_or("action", Phase::as_str);
                 format!("{phase} {} {}", step.as_deref().unwrap_or("-"), failure.code)
             }
             Some(Outcome::CredentialRefused { failure, .. }) => format!("refused {}", failure.code),

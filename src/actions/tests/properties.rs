@@ -118,39 +118,78 @@ proptest! {
     }
 
     #[test]
-    fn a_write_whose_answer_may_be_lost_is_never_sent_again(choices in prop::collection::vec(any::<u8>(), 1..40), crash in 0_usize..20) {
-        let steps = json!([{ "type": "request", "config": { "path": "/w", "method": "post" } }]);
-        let config = post_install(steps);
-        let mut stepper = Stepper::new(start(&config, json!({})));
+    fn a_write_whose_answer_may_be_lost_is_never_sent_again(
+        choices in prop::collection::vec(any::<u8>(), 1..40), crashes in prop::collection::vec(0_usize..60, 0..4),
+        goes_on in any::<bool>(), looped in any::<bool>(), probed in any::<bool>(), refreshable in any::<bool>(),
+    ) {
+        let mut step = json!({ "type": "request", "continue_on_error": goes_on, "config": { "path": "/w", "method": "post" } });
+        if looped {
+            step["loop_on"] = json!("[1, 2, 3]");
+            step["config"]["path"] = json!("/w/{{item}}");
+        }
+        if probed {
+            step["on_unknown"] = json!("probe");
+            step["probe"] = json!({ "request": { "path": "/probe" }, "expression": "data.happened" });
+        }
+        let last = json!({ "type": "request", "config": { "path": "/last", "method": "post" } });
+        let config = post_install(json!([step, last]));
+        let given = || {
+            let mut given = start(&config, json!({}));
+            given.refreshable = refreshable;
+            given
+        };
+        let mut stepper = Stepper::new(given());
         let tick = Tick { now_ms: NOW_MS, active_ms: 0, jitter: 0 };
-        let (mut input, mut saved, mut in_doubt) = (Input::Begin, None, false);
+        // Writes that may have had their effect, until a probe says that the last one had none.
+        let (mut input, mut saved, mut effects) = (Input::Begin, None::<String>, Vec::<String>::new());
         let mut choices = choices.iter().cycle();
+        let mut ended = false;
         for turn in 0..5_000 {
-            input = match stepper.next(input, tick) {
-                Output::Send(_) => {
-                    prop_assert!(!in_doubt, "sent again although the first may have had its effect");
-                    if turn >= crash {
-                        // The worker dies with the request under way.
-                        in_doubt = true;
-                        let mut again = start(&config, json!({}));
-                        again.progress = saved.clone();
-                        stepper = Stepper::new(again);
-                        Input::Begin
-                    } else {
-                        let input = reply(*choices.next().unwrap_or(&0));
-                        in_doubt = match &input {
-                            Input::Unanswered(error) => error.may_have_been_sent(),
-                            Input::Answered(response) => response.status < 400 || response.status == 500,
-                            _ => false,
-                        };
-                        input
+            let output = stepper.next(input, tick);
+            let crash = crashes.contains(&turn);
+            input = match output {
+                Output::Send(request) if request.method == "GET" => {
+                    let choice = *choices.next().unwrap_or(&0);
+                    let said = [json!(true), json!(false), json!(null)][usize::from(choice) % 3].clone();
+                    match choice / 64 {
+                        0 => reply(choice),
+                        _ => {
+                            if said == false && !crash {
+                                effects.pop();
+                            }
+                            Input::Answered(response(200, &[], &json!({ "happened": said })))
+                        }
                     }
                 }
-                Output::Save => { saved = Some(stepper.progress()); Input::Saved }
-                Output::Refresh => refresh(0),
+                Output::Send(request) => {
+                    prop_assert!(!effects.contains(&request.url), "{} sent again although it may have had its effect", request.url);
+                    let input = reply(*choices.next().unwrap_or(&0));
+                    let doubtful = crash || match &input {
+                        Input::Unanswered(error) => error.may_have_been_sent(),
+                        Input::Answered(response) => response.status < 400 || response.status == 500,
+                        _ => false,
+                    };
+                    effects.extend(doubtful.then_some(request.url));
+                    input
+                }
+                Output::Save => {
+                    if !crash || turn % 2 == 0 {
+                        saved = Some(serde_json::to_string(&stepper.progress()).unwrap());
+                    }
+                    Input::Saved
+                }
+                Output::Refresh => refresh(*choices.next().unwrap_or(&0)),
                 Output::Wait { .. } => Input::Waited,
-                Output::Done(_) => break,
+                Output::Done(_) => { ended = true; break; }
             };
+            if crash {
+                // The worker dies: with the request under way, or just before or after what it saves is durable.
+                let mut again = given();
+                again.progress = saved.as_ref().map(|saved| serde_json::from_str(saved).unwrap());
+                stepper = Stepper::new(again);
+                input = Input::Begin;
+            }
         }
+        prop_assert!(ended, "after 5,000 turns");
     }
 }

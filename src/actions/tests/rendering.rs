@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Ran, Reply, drive, post_install, run, start};
 use crate::lifecycle::AuthenticationMethod;
 
-fn ask(base_url: &str, request: Value, context: Value) -> Ran {
+pub(super) fn ask(base_url: &str, request: Value, context: Value) -> Ran {
     let mut step = json!({ "type": "request" });
     step["config"] = request;
     let mut config = post_install(json!([step]));

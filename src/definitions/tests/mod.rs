@@ -10,6 +10,7 @@ use super::*;
 use crate::lifecycle::AuthenticationMethod;
 
 mod files;
+mod requests;
 
 fn effective(config: &Value) -> Effective {
     let document = json!({ "id": Uuid::nil(), "name": "acme", "config": config });
@@ -103,18 +104,17 @@ fn check_requests(cases: impl IntoIterator<Item = (Value, &'static str, &'static
 fn a_step_that_cannot_be_run_is_refused_with_its_place_and_what_to_do() {
     check_steps([
         (json!({ "config": {} }), "", "`type` is missing"),
-        (json!({ "type": "dance" }), "/type", "`dance` is not a type of step; known are: request, transform"),
+        (json!({ "type": "dance" }), "/type", "`dance` is not a type of step; known are: request, proxy, transform"),
         (json!({ "type": "form", "config": { "fields": [] } }), "/type", "nobody is there"),
-        (json!({ "type": "unified" }), "/type", "write a `request` step"),
+        (
+            json!({ "type": "unified", "resource": "crm/contacts", "method": "list" }),
+            "/type",
+            "mappings of a unified model",
+        ),
         (
             json!({ "type": "request", "config": { "type": "unified", "resource": "x" } }),
             "/config/type",
-            "write the request itself",
-        ),
-        (
-            json!({ "type": "request", "config": { "resource": "x", "method": "list" } }),
-            "/config/resource",
-            "write the request itself",
+            "mappings of a unified model",
         ),
         (json!({ "type": "transform" }), "", "`config` is missing"),
         (json!({ "type": "transform", "config": "1 +" }), "/config", "does not compile at position 3"),
@@ -133,18 +133,24 @@ fn a_step_that_cannot_be_run_is_refused_with_its_place_and_what_to_do() {
 #[test]
 fn a_step_with_a_member_that_means_nothing_here_is_refused() {
     check_steps([
-        (json!({ "type": "transform", "config": "1", "run_if": "true" }), "/run_if", "not supported"),
-        (json!({ "type": "transform", "config": "1", "loop_on": "[1]" }), "/loop_on", "not supported"),
+        (json!({ "type": "transform", "config": "1", "run_if": "(" }), "/run_if", "does not compile"),
+        (json!({ "type": "transform", "config": "1", "loop_on": 7 }), "/loop_on", "must be a string"),
+        (json!({ "type": "transform", "config": "1", "continue_on_error": 1 }), "/continue_on_error", "true or false"),
+        (json!({ "type": "transform", "config": "1", "timeout_ms": 100 }), "/timeout_ms", "only a request takes time"),
+        (json!({ "type": "transform", "config": "1", "depends_on": [{}] }), "/depends_on/0", "a step's name or index"),
+        (json!({ "type": "transform", "config": "1", "depends_on": ["x"] }), "/depends_on/0", "neither the name"),
+        (json!({ "type": "transform", "config": "1", "depends_on": 0 }), "/depends_on", "this step itself"),
+        (
+            json!({ "type": "transform", "config": "1", "name": "me", "depends_on": ["me"] }),
+            "/depends_on/0",
+            "this step itself",
+        ),
         (
             json!({ "type": "transform", "config": "1", "on_unknwon": "retry" }),
             "/on_unknwon",
             "`on_unknwon` is not known here",
         ),
-        (
-            json!({ "type": "transform", "config": "1", "on_unknown": "probe" }),
-            "/on_unknown",
-            "`probe` is not supported by this version",
-        ),
+        (json!({ "type": "transform", "config": "1", "on_unknown": "probe" }), "", "`probe` is missing"),
         (
             json!({ "type": "transform", "config": "1", "on_unknown": "maybe" }),
             "/on_unknown",
@@ -199,8 +205,12 @@ fn a_request_that_cannot_be_made_is_refused_with_its_place_and_what_to_do() {
             "comma, brackets, indices, repeat",
         ),
         (json!({ "path": "/", "body": {} }), "/body", "GET requests carry no body"),
-        (json!({ "path": "/", "method": "post", "body_format": "xml" }), "/body_format", "not supported"),
-        (json!({ "path": "/", "paginate": true }), "/paginate", "not supported"),
+        (
+            json!({ "path": "/", "method": "post", "body_format": "yaml" }),
+            "/body_format",
+            "json, form, multipart, raw, xml",
+        ),
+        (json!({ "path": "/", "paginate": true }), "/paginate", "beside `config`"),
         (json!({ "path": "/", "respone_path": "x" }), "/respone_path", "`respone_path` is not known here"),
         (json!({ "path": "/", "response_path": "a[" }), "/response_path", "does not compile"),
         (json!({ "path": "/", "error_expression": "status >" }), "/error_expression", "does not compile"),

@@ -55,7 +55,7 @@ pub async fn choose(accounts: &Accounts, selection: &Selection, terms: Terms) ->
 /// # Errors
 /// When the store does not answer.
 pub async fn choose_planned(accounts: &Accounts, plan: &Replay) -> Result<Chosen, OperateError> {
-    let mut chooser = Chooser::new(accounts, Terms { cap: usize::MAX, resend: plan.resend });
+    let mut chooser = Chooser::new(accounts, Terms { cap: usize::MAX, unknown: plan.unknown });
     let mut place = 0;
     loop {
         let items = accounts.store.replay_items(plan.id, place, PAGE).await?;
@@ -123,7 +123,7 @@ impl<'a> Chooser<'a> {
         if !self.seen.insert(candidate.id) {
             return Ok(());
         }
-        if let Some(objection) = objection(&candidate, self.terms.resend) {
+        if let Some(objection) = objection(&candidate, self.terms.unknown) {
             self.leave(candidate.id, candidate.sequence, objection);
             return Ok(());
         }

@@ -11,7 +11,7 @@ mod start;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::lifecycle::{ReasonCode, Status};
+use crate::lifecycle::{ReasonCode, Status, Unknown};
 
 pub use choose::{Chosen, choose, choose_planned};
 pub use report::Report;
@@ -68,6 +68,6 @@ impl From<Since> for String {
 pub struct Terms {
     /// More are refused.
     pub cap: usize,
-    /// Accounts whose last outcome is unknown run again, too.
-    pub resend: bool,
+    /// What is to become of accounts whose last outcome is unknown; without a word they are left alone.
+    pub unknown: Option<Unknown>,
 }

@@ -29,7 +29,7 @@ pub struct Report {
     /// Where requests would go, as the definitions write it.
     pub hosts: Vec<String>,
     /// Steps that write, whose definition does not say that doing them twice is harmless. A replay begins at
-    /// `post_install`, so it does them again even where they succeeded.
+    /// `post_install`, so it does them again even where they succeeded, unless it goes on behind an unknown outcome.
     pub repeated_writes: Vec<Write>,
 }
 

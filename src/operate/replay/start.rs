@@ -69,7 +69,7 @@ pub async fn find(
     key: &str,
 ) -> Result<Option<Replay>, OperateError> {
     match accounts.store.replay_of_key(key).await? {
-        Some(replay) if replay.filter != filter_of(selection) || replay.resend != terms.resend => {
+        Some(replay) if replay.filter != filter_of(selection) || replay.unknown != terms.unknown => {
             Err(OperateError::KeyTaken { key: key.to_owned(), replay: replay.id })
         }
         found => Ok(found),
@@ -135,7 +135,7 @@ fn new_replay(accounts: &Accounts, selection: &Selection, terms: Terms, chosen: 
         key: id.to_string(),
         filter: filter_of(selection),
         cap: i64::try_from(terms.cap).unwrap_or(i64::MAX),
-        resend: terms.resend,
+        unknown: terms.unknown,
         actor: actor.to_owned(),
         started: false,
         items: eligible.chain(left).collect(),
@@ -200,7 +200,7 @@ async fn go_through(accounts: &Accounts, replay: &Replay) -> Result<(), StoreErr
                 account: item.account,
                 run: item.run,
                 expected_sequence: item.expected_sequence,
-                resend: replay.resend,
+                unknown: replay.unknown,
                 replay: &name,
             };
             if let Replayed::Refused(why) = accounts.replay(&order).await? {

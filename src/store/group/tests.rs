@@ -52,6 +52,7 @@ fn accept(account: u128, message: Option<&str>) -> Write {
         correlation_id: None,
         traceparent: None,
         claimed_by: None,
+        progress: None,
     };
     let credential =
         Credential { sealed: Sealed::from_bytes(Vec::new()), version: 1, expires_at_ms: None, refresh_intent: None };

@@ -12,7 +12,7 @@ use super::super::{
     StoreError,
 };
 use super::line::{Line, Lines};
-use crate::lifecycle::Status;
+use crate::lifecycle::{Status, Unknown};
 
 /// The condition repeats the partial index's own: a plan that serves every status could not take it otherwise.
 const FAILED: &str = concat!(
@@ -24,7 +24,7 @@ const FAILED: &str = concat!(
 
 const CANDIDATES: &str = concat!("SELECT ", candidate_columns!(), " FROM accounts a WHERE a.id = ANY ($1)");
 
-const SAVE: &str = "WITH new AS (INSERT INTO replays (id, key, filter, cap, resend, actor, created_at, started_at) \
+const SAVE: &str = "WITH new AS (INSERT INTO replays (id, key, filter, cap, unknown_outcome, actor, created_at, started_at) \
     SELECT $1, $2, $3, $4, $5, $6, t.now, CASE WHEN $7 THEN t.now END FROM (SELECT now_ms() AS now) t \
     ON CONFLICT (key) DO NOTHING RETURNING id), \
     items AS (INSERT INTO replay_items (replay_id, place, account_id, run_id, expected_sequence, refusal) \
@@ -91,7 +91,7 @@ pub(super) async fn save(line: &Line, new: &NewReplay) -> Result<bool, StoreErro
         .bind(&new.key)
         .bind(&new.filter)
         .bind(new.cap)
-        .bind(new.resend)
+        .bind(new.unknown.map(Unknown::as_str))
         .bind(&new.actor)
         .bind(new.started)
         .bind(new.items.iter().map(|item| item.account).collect::<Vec<_>>())

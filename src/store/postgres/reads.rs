@@ -4,7 +4,7 @@ use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::super::rows::{self, RowError};
-use super::super::{Account, AccountFilter, Backlog, Credential, RunView, StoreError, StoredEvent};
+use super::super::{Account, AccountFilter, Backlog, Credential, Left, RunView, StoreError, StoredEvent};
 use super::line::Lines;
 use super::sql;
 
@@ -37,6 +37,13 @@ pub(super) async fn runs(reads: &Lines, account: Uuid, limit: u32) -> Result<Vec
     let rows = sqlx::query(sql::RUNS).bind(account).bind(i64::from(limit)).fetch_all(taken.get()).await?;
     taken.keep();
     Ok(rows.iter().map(rows::run_view).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn left_by(reads: &Lines, run: Uuid) -> Result<Option<Left>, StoreError> {
+    let mut taken = reads.take().await?;
+    let row = sqlx::query(sql::LEFT).bind(run).fetch_optional(taken.get()).await?;
+    taken.keep();
+    Ok(row.as_ref().map(rows::left).transpose()?)
 }
 
 pub(super) async fn account_events(

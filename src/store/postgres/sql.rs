@@ -8,7 +8,7 @@
 //! row. Locks are taken run first, then account, then credential, and in the order of account ids within a statement,
 //! so that no two of these statements wait for each other.
 
-use super::super::rows::{account_columns, credential_columns, installs, run_columns, run_view_columns};
+use super::super::rows::{account_columns, credential_columns, installs, left_columns, run_columns, run_view_columns};
 
 /// Makes accounts with all that belongs to them; answers the ids of the runs that did not exist before.
 ///
@@ -72,10 +72,11 @@ pub(super) const COMMIT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     done AS MATERIALIZED (SELECT h.* FROM held h \
     WHERE h.expected_version IS NULL OR h.account IN (SELECT account_id FROM secrets)), \
     new_runs AS (UPDATE runs r SET state = CASE d.change WHEN 'finish' THEN 'finished' WHEN 'wait' THEN 'waiting' \
-    WHEN 'release' THEN 'queued' ELSE r.state END, owner = CASE WHEN d.change = 'save' THEN r.owner END, \
-    progress = CASE WHEN d.change <> 'finish' THEN coalesce(d.progress, r.progress) END, \
+    WHEN 'put_back' THEN 'waiting' WHEN 'release' THEN 'queued' ELSE r.state END, owner = CASE WHEN d.change = 'save' THEN r.owner END, \
+    progress = CASE d.change WHEN 'finish' THEN d.progress ELSE coalesce(d.progress, r.progress) END, \
     outcome = coalesce(d.outcome, r.outcome), trace = coalesce(d.trace, r.trace), \
-    due_at = CASE WHEN d.change = 'wait' THEN now_ms() + d.for_ms END, \
+    due_at = CASE WHEN d.change IN ('wait', 'put_back') THEN now_ms() + d.for_ms END, \
+    claimed_at = CASE WHEN d.change <> 'put_back' THEN r.claimed_at END, \
     finished_at = CASE WHEN d.change = 'finish' THEN now_ms() END \
     FROM done d WHERE r.id = d.run AND d.change IS NOT NULL), \
     new_accounts AS (UPDATE accounts a SET status = d.status, reason = d.reason, last_error = d.last_error, \
@@ -100,15 +101,16 @@ pub(super) const STANDS: &str = "SELECT i.run AS asked, r.state, r.fence, a.sequ
 /// account's run, and that one must not wait for the account.
 pub(super) const ENQUEUE: &str = "WITH new AS (INSERT INTO runs (id, account_id, environment_id, region, cause, \
     from_phase, state, fair_key, owner, fence, definition, replay_of, message_id, fingerprint, channel, \
-    correlation_id, traceparent, claimed_at, inserted_at) VALUES ($1, $2, $3, $4, $5, $6, \
+    correlation_id, traceparent, claimed_at, inserted_at, progress) VALUES ($1, $2, $3, $4, $5, $6, \
     CASE WHEN $8::uuid IS NULL THEN 'queued' ELSE 'running' END, $7, $8, ($8 IS NOT NULL)::int, $9, $10, $11, $12, \
-    $13, $14, $15, CASE WHEN $8 IS NOT NULL THEN now_ms() END, now_ms()) ON CONFLICT DO NOTHING RETURNING id), \
+    $13, $14, $15, CASE WHEN $8 IS NOT NULL THEN now_ms() END, now_ms(), $27) ON CONFLICT DO NOTHING RETURNING id), \
     moved AS (UPDATE accounts a SET status = $16, reason = $17, last_error = $18, context = coalesce($19, a.context), \
     proven_at = $20, sequence = $21, updated_at = $22, latest_run = new.id \
     FROM new WHERE a.id = $2 AND a.sequence = $23 RETURNING a.id), \
     new_event AS (INSERT INTO events (account_id, sequence, event_type, envelope, inserted_at) \
     SELECT id, $21, $24, $25, now_ms() FROM moved), \
-    new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT $26, id, $21 FROM moved) \
+    new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT $26, id, $21 FROM moved), \
+    taken AS (UPDATE runs o SET progress = NULL FROM moved WHERE o.id = $10 AND o.progress IS NOT NULL) \
     SELECT EXISTS (SELECT 1 FROM new) AS made, EXISTS (SELECT 1 FROM moved) AS moved, \
     CASE WHEN EXISTS (SELECT 1 FROM moved) THEN pg_notify('tidewaiter', '')::text END AS told";
 
@@ -236,6 +238,15 @@ pub(super) const SAVE_INSTALL: &str = "INSERT INTO environment_integrations AS i
     WHERE i.hash <> excluded.hash OR i.effective <> excluded.effective OR i.is_enabled <> excluded.is_enabled \
     OR i.environment_id <> excluded.environment_id OR i.integration_id <> excluded.integration_id";
 
+pub(super) const INTEGRATION_AT: &str = "SELECT version FROM integrations WHERE id = $1";
+
+pub(super) const INTEGRATIONS: &str = "SELECT id, name, label, version, hash FROM integrations ORDER BY name";
+
+pub(super) const VERSIONS: &str = "SELECT version, hash, inserted_at FROM integration_versions \
+    WHERE integration_id = $1 ORDER BY version DESC";
+
+pub(super) const VERSION: &str = "SELECT sealed FROM integration_versions WHERE integration_id = $1 AND version = $2";
+
 pub(super) const INSTALLS: &str = concat!(installs!(), " ORDER BY e.id");
 
 pub(super) const INSTALL: &str = concat!(installs!(), " WHERE e.id = $1");
@@ -259,6 +270,8 @@ pub(super) const CREDENTIAL: &str = concat!(
     credential_columns!(),
     ", now_ms() - c.intent_at AS intent_age FROM credentials c WHERE c.account_id = $1"
 );
+
+pub(super) const LEFT: &str = concat!("SELECT ", left_columns!(), " AND id = $1");
 
 pub(super) const RUNS: &str =
     concat!("SELECT ", run_view_columns!(), " FROM runs WHERE account_id = $1 ORDER BY id DESC LIMIT $2");
@@ -327,6 +340,7 @@ pub const ALL: &[&str] = &[
     ACCOUNT,
     ACCOUNTS,
     CREDENTIAL,
+    LEFT,
     RUNS,
     ACCOUNT_EVENTS,
     EVENTS_SINCE,

@@ -195,11 +195,15 @@ type Change<'a> = (Option<&'static str>, Option<&'a [u8]>, Option<&'a str>, Opti
 fn change_of(commit: &Commit) -> Change<'_> {
     match &commit.run_change {
         None => (None, None, None, None, None),
-        Some(RunChange::Finish { outcome, trace }) => (Some("finish"), None, Some(outcome), Some(trace), None),
+        Some(RunChange::Finish { outcome, trace, progress }) => {
+            (Some("finish"), progress.as_ref().map(Sealed::as_bytes), Some(outcome), Some(trace), None)
+        }
         Some(RunChange::Save { progress }) => (Some("save"), Some(progress.as_bytes()), None, None, None),
         Some(RunChange::Wait { progress, for_ms }) => {
             (Some("wait"), Some(progress.as_bytes()), None, None, Some(*for_ms))
         }
+        Some(RunChange::PutBack { anew: true, for_ms }) => (Some("put_back"), None, None, None, Some(*for_ms)),
+        Some(RunChange::PutBack { anew: false, for_ms }) => (Some("wait"), None, None, None, Some(*for_ms)),
         Some(RunChange::Release { progress }) => {
             (Some("release"), progress.as_ref().map(Sealed::as_bytes), None, None, None)
         }
@@ -307,5 +311,6 @@ fn bind_enqueue(enqueue: &Enqueue) -> Result<Statement<'_>, RowError> {
         .bind(write.expected_sequence)
         .bind(&write.event.event_type)
         .bind(&write.event.envelope)
-        .bind(i16::from(shard_of(enqueue.account))))
+        .bind(i16::from(shard_of(enqueue.account)))
+        .bind(run.progress.as_ref().map(Sealed::as_bytes)))
 }

@@ -13,7 +13,7 @@ use super::super::{
 };
 use super::bulk::Bulk;
 use super::{Writer, now};
-use crate::lifecycle::Status;
+use crate::lifecycle::{Status, Unknown};
 
 /// The condition repeats the partial index's own, or SQLite does not take it.
 const FAILED: &str = concat!(
@@ -51,7 +51,7 @@ pub(super) async fn candidates(reads: &SqlitePool, accounts: &[Uuid]) -> Result<
 }
 
 const SAVE: &str = concat!(
-    "INSERT INTO replays (id, key, filter, cap, resend, actor, created_at, started_at) \
+    "INSERT INTO replays (id, key, filter, cap, unknown_outcome, actor, created_at, started_at) \
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, t, CASE WHEN ?7 THEN t END FROM (SELECT ",
     now!(),
     " AS t) WHERE true ON CONFLICT (key) DO NOTHING"
@@ -69,7 +69,7 @@ pub(super) async fn save(writer: &Writer, new: &NewReplay) -> Result<bool, Store
         .bind(&new.key)
         .bind(&new.filter)
         .bind(new.cap)
-        .bind(new.resend)
+        .bind(new.unknown.map(Unknown::as_str))
         .bind(&new.actor)
         .bind(new.started)
         .execute(taken.get())

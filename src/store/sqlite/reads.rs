@@ -3,8 +3,8 @@
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 use uuid::Uuid;
 
-use super::super::rows::{self, RowError, account_columns, credential_columns, run_view_columns};
-use super::super::{Account, AccountFilter, Backlog, Credential, RunView, StoreError, StoredEvent};
+use super::super::rows::{self, RowError, account_columns, credential_columns, left_columns, run_view_columns};
+use super::super::{Account, AccountFilter, Backlog, Credential, Left, RunView, StoreError, StoredEvent};
 use super::now;
 
 pub(super) async fn account(reads: &SqlitePool, id: Uuid) -> Result<Option<Account>, StoreError> {
@@ -46,6 +46,13 @@ const RUNS: &str = concat!("SELECT ", run_view_columns!(), " FROM runs WHERE acc
 pub(super) async fn runs(reads: &SqlitePool, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
     let rows = sqlx::query(RUNS).bind(account).bind(i64::from(limit)).fetch_all(reads).await?;
     Ok(rows.iter().map(rows::run_view).collect::<Result<_, RowError>>()?)
+}
+
+const LEFT: &str = concat!("SELECT ", left_columns!(), " AND id = ?");
+
+pub(super) async fn left_by(reads: &SqlitePool, run: Uuid) -> Result<Option<Left>, StoreError> {
+    let row = sqlx::query(LEFT).bind(run).fetch_optional(reads).await?;
+    Ok(row.as_ref().map(rows::left).transpose()?)
 }
 
 pub(super) async fn account_events(

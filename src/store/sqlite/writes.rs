@@ -259,21 +259,30 @@ async fn envelope(db: &mut SqliteConnection, change: &Commit) -> Result<Option<S
 }
 
 const FINISH: &str = concat!(
-    "UPDATE runs SET state = 'finished', outcome = ?2, trace = ?3, progress = NULL, owner = NULL, due_at = NULL, \
+    "UPDATE runs SET state = 'finished', outcome = ?2, trace = ?3, progress = ?4, owner = NULL, due_at = NULL, \
      finished_at = ",
     now!(),
     " WHERE id = ?1"
 );
 const WAIT: &str =
     concat!("UPDATE runs SET state = 'waiting', progress = ?2, owner = NULL, due_at = ", now!(), " + ?3 WHERE id = ?1");
+const PUT_BACK: &str = concat!(
+    "UPDATE runs SET state = 'waiting', owner = NULL, due_at = ",
+    now!(),
+    " + ?2, claimed_at = CASE WHEN NOT ?3 THEN claimed_at END WHERE id = ?1"
+);
 
 async fn change_run(db: &mut SqliteConnection, run: Uuid, change: &RunChange) -> Result<(), sqlx::Error> {
     match change {
-        RunChange::Finish { outcome, trace } => sqlx::query(FINISH).bind(run).bind(outcome).bind(trace),
+        RunChange::Finish { outcome, trace, progress } => {
+            let query = sqlx::query(FINISH).bind(run).bind(outcome).bind(trace);
+            query.bind(progress.as_ref().map(crate::seal::Sealed::as_bytes))
+        }
         RunChange::Save { progress } => {
             sqlx::query("UPDATE runs SET progress = ?2 WHERE id = ?1").bind(run).bind(progress.as_bytes())
         }
         RunChange::Wait { progress, for_ms } => sqlx::query(WAIT).bind(run).bind(progress.as_bytes()).bind(for_ms),
+        RunChange::PutBack { anew, for_ms } => sqlx::query(PUT_BACK).bind(run).bind(for_ms).bind(anew),
         RunChange::Release { progress } => sqlx::query(
             "UPDATE runs SET state = 'queued', owner = NULL, progress = coalesce(?2, progress) WHERE id = ?1",
         )
@@ -349,6 +358,17 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, enqueue: &Enqueue) -> Res
     if insert_runs(db, &[run]).await?.is_empty() {
         return Ok(Enqueued::RunInProgress);
     }
+    if let Some(progress) = &enqueue.run.progress {
+        sqlx::query("UPDATE runs SET progress = ? WHERE id = ?")
+            .bind(progress.as_bytes())
+            .bind(enqueue.run.id)
+            .execute(&mut *db)
+            .await?;
+    }
+    sqlx::query("UPDATE runs SET progress = NULL WHERE id = ? AND progress IS NOT NULL")
+        .bind(enqueue.run.replay_of)
+        .execute(&mut *db)
+        .await?;
     change_account(db, enqueue.account, &enqueue.transition).await?;
     insert_events(db, &[(enqueue.account, &enqueue.transition.event)]).await?;
     sqlx::query("UPDATE accounts SET latest_run = ? WHERE id = ?")

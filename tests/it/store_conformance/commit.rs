@@ -51,8 +51,11 @@ pub async fn finishing_moves_run_account_and_event_together(database: &Database)
     transition.change.reason = Some(reason.clone());
     transition.change.last_error = Some("it said no".to_owned());
     transition.change.context = Some(object(json!({ "b": 2, "a": 1 })));
-    change.run_change =
-        Some(RunChange::Finish { outcome: "forbidden".to_owned(), trace: r#"[{"b":1,"a":2}]"#.to_owned() });
+    change.run_change = Some(RunChange::Finish {
+        outcome: "forbidden".to_owned(),
+        trace: r#"[{"b":1,"a":2}]"#.to_owned(),
+        progress: None,
+    });
     assert_eq!(write(&*store, &change).await, Committed::Done);
 
     let account = store.account(held.account.id).await.unwrap().unwrap();

@@ -1,10 +1,10 @@
 //! Runs of existing accounts.
 
 use tidewaiter::lifecycle::Status;
-use tidewaiter::store::{Committed, Enqueued};
+use tidewaiter::store::{Commit, Committed, Enqueued, RunChange};
 
 use super::databases::Database;
-use super::rows::{ALL_REGIONS, activation, held, replay, worker, write};
+use super::rows::{ALL_REGIONS, activation, commit, finish, held, replay, sealed, worker, write};
 
 pub async fn a_replay_makes_a_run_with_its_transition(database: &Database) {
     let store = database.open().await;
@@ -21,6 +21,31 @@ pub async fn a_replay_makes_a_run_with_its_transition(database: &Database) {
     assert_eq!(store.account_events(held.account.id, 3, 10).await.unwrap().len(), 1);
     let claimed = store.claim(worker, ALL_REGIONS, 10).await.unwrap().runs.remove(0);
     assert_eq!((claimed.run.id, claimed.run.cause), (again.run.id, again.run.cause));
+}
+
+pub async fn what_a_finished_run_left_is_there_until_a_run_takes_it_over(database: &Database) {
+    let store = database.open().await;
+    let worker = worker(&*store).await;
+    let held = held(&*store, worker).await;
+    assert_eq!(store.left_by(held.run.id).await.unwrap(), None, "it is not finished");
+    let mut end = activation(&held);
+    end.run_change = Some(RunChange::Finish {
+        outcome: "outcome_unknown".to_owned(),
+        trace: "[]".to_owned(),
+        progress: Some(sealed("left")),
+    });
+    write(&*store, &end).await;
+    let left = store.left_by(held.run.id).await.unwrap().unwrap();
+    assert_eq!((left.definition, left.progress), (held.run.definition, sealed("left")));
+    let mut again = replay(held.account.id, 2);
+    again.run.replay_of = Some(held.run.id);
+    again.run.progress = Some(sealed("taken"));
+    assert_eq!(store.enqueue(again.clone()).await.unwrap(), Enqueued::Done);
+    assert_eq!(store.left_by(held.run.id).await.unwrap(), None, "no secret is kept twice");
+    let claimed = store.claim(worker, ALL_REGIONS, 10).await.unwrap().runs.remove(0);
+    assert_eq!(claimed.run.progress, Some(sealed("taken")));
+    write(&*store, &Commit { run_change: finish(), ..commit(&claimed) }).await;
+    assert_eq!(store.left_by(again.run.id).await.unwrap(), None, "it ended well");
 }
 
 pub async fn an_account_has_one_unfinished_run(database: &Database) {

@@ -1,6 +1,6 @@
 //! What operators' tools ask of a store: failed accounts, replays, the quarantine.
 
-use tidewaiter::lifecycle::{Reason, ReasonCode, Status, WhoActs};
+use tidewaiter::lifecycle::{Reason, ReasonCode, Status, Unknown, WhoActs};
 use tidewaiter::seal::Sealed;
 use tidewaiter::store::{
     Account, Channel, Claimed, Commit, Enqueued, NewReplay, NewReplayItem, QuarantineFilter, QuarantineState,
@@ -80,7 +80,7 @@ fn new_replay(key: &str, accounts: &[(Uuid, i64)]) -> NewReplay {
         key: key.to_owned(),
         filter: "{}".to_owned(),
         cap: 500,
-        resend: true,
+        unknown: Some(Unknown::Skip),
         actor: "somebody".to_owned(),
         started: false,
         items: accounts.iter().map(item).collect(),
@@ -95,7 +95,10 @@ pub async fn a_replay_is_kept_with_its_accounts_once_a_key(database: &Database) 
     assert!(!store.save_replay(new_replay("k", &accounts[..1])).await.unwrap(), "the key is taken");
     let kept = store.replay_of_key("k").await.unwrap().unwrap();
     assert_eq!(store.replay(new.id).await.unwrap().unwrap(), kept);
-    assert_eq!((kept.id, kept.filter.as_str(), kept.resend, kept.actor.as_str()), (new.id, "{}", true, "somebody"));
+    assert_eq!(
+        (kept.id, kept.filter.as_str(), kept.unknown, kept.actor.as_str()),
+        (new.id, "{}", new.unknown, "somebody")
+    );
     assert_eq!((kept.started_at_ms, kept.finished_at_ms), (None, None));
     let items = store.replay_items(new.id, 0, 1000).await.unwrap();
     let told: Vec<_> = items.iter().map(|item| (item.account, item.run, item.expected_sequence)).collect();

@@ -70,6 +70,7 @@ pub fn run(id: Uuid, fair_key: i64) -> NewRun {
         correlation_id: Some("correlation".to_owned()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         claimed_by: None,
+        progress: None,
     }
 }
 
@@ -133,7 +134,7 @@ pub fn commit(held: &Claimed) -> Commit {
 }
 
 pub fn finish() -> Option<RunChange> {
-    Some(RunChange::Finish { outcome: "succeeded".to_owned(), trace: "[]".to_owned() })
+    Some(RunChange::Finish { outcome: "succeeded".to_owned(), trace: "[]".to_owned(), progress: None })
 }
 
 /// A transition of the account as it was claimed.

@@ -19,6 +19,44 @@ pub(super) fn plain(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> 
     HostFunction::new(arity, move |args, _| function(args).map_err(Error::new)).without_input()
 }
 
+/// Like [`plain`], for functions over data, which refuse a function as an argument: the model's own call it without
+/// waiting for what it gives, and go on with a promise.
+pub(super) fn data(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> HostFunction {
+    HostFunction::new(arity, move |args, call| {
+        let is_function = |index: usize| args[index].is_none() && call.function(index).is_some();
+        if (0..args.len()).any(is_function) {
+            return Err(Error::new("function_given"));
+        }
+        if args.iter().flatten().any(is_too_deep) {
+            return Err(Error::new("nested_too_deep"));
+        }
+        function(args).map_err(Error::new)
+    })
+    .without_input()
+}
+
+/// The deepest value that the functions over data take: they call themselves for each level.
+const DEEPEST: usize = 200;
+
+fn is_too_deep(value: &Value) -> bool {
+    // Without recursion, and without a list where there is nothing inside.
+    let mut open = vec![(value, 0)];
+    while let Some((value, depth)) = open.pop() {
+        let below = |inner| (inner, depth + 1);
+        match value {
+            Value::Array(_) | Value::Object(_) if depth >= DEEPEST => return true,
+            Value::Array(items) => open.extend(items.iter().filter(|item| is_compound(item)).map(below)),
+            Value::Object(fields) => open.extend(fields.values().filter(|field| is_compound(field)).map(below)),
+            _ => {}
+        }
+    }
+    false
+}
+
+const fn is_compound(value: &Value) -> bool {
+    matches!(value, Value::Array(_) | Value::Object(_))
+}
+
 /// Like [`plain`], but called without arguments it takes the context, as in `name.$base64encode()`: undefined where there
 /// is none.
 pub(super) fn on_context(arity: usize, function: fn(&[Option<Value>]) -> Outcome) -> HostFunction {

@@ -9,17 +9,32 @@
 //! `tests/data/functions`. An expression binds only what it mentions, so the pack costs nothing elsewhere. Bound functions
 //! win over the engine's own of the same name. A function is pure: same arguments, same result, no clock, no network.
 
+#![allow(clippy::unnecessary_wraps, reason = "the functions of the pack have one shape")]
+
 mod call;
+mod csv;
+mod currency;
 mod dates;
 mod digests;
 mod encoding;
 mod failures;
+#[cfg(test)]
+mod hostile;
+mod html;
+mod js;
+mod lodash;
+mod markdown;
 pub(super) mod objects;
+mod query;
+mod records;
 pub(super) mod seeded;
+mod similarity;
+mod splitter;
 mod switched_off;
 mod unsupported;
 mod urls;
 mod values;
+mod xml;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -38,11 +53,34 @@ pub(super) type OfARun = (&'static str, fn(seeded::Run) -> HostFunction);
 const OF_A_RUN: &[&[OfARun]] = &[dates::OF_A_RUN, seeded::OF_A_RUN];
 
 /// The topics.
-const GROUPS: &[&[Function]] =
-    &[digests::FUNCTIONS, encoding::FUNCTIONS, switched_off::FUNCTIONS, urls::FUNCTIONS, values::FUNCTIONS];
+const GROUPS: &[&[Function]] = &[
+    csv::FUNCTIONS,
+    currency::FUNCTIONS,
+    digests::FUNCTIONS,
+    encoding::FUNCTIONS,
+    html::FUNCTIONS,
+    lodash::FUNCTIONS,
+    markdown::FUNCTIONS,
+    query::FUNCTIONS,
+    records::FUNCTIONS,
+    similarity::FUNCTIONS,
+    splitter::FUNCTIONS,
+    switched_off::FUNCTIONS,
+    urls::FUNCTIONS,
+    values::FUNCTIONS,
+    xml::FUNCTIONS,
+];
 
-static BY_NAME: LazyLock<HashMap<&'static str, fn() -> HostFunction>> =
+type Make = fn() -> HostFunction;
+
+static BY_NAME: LazyLock<HashMap<&'static str, Make>> =
     LazyLock::new(|| GROUPS.iter().copied().flatten().copied().collect());
+
+/// The names of the pack.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let of_a_run = OF_A_RUN.iter().copied().flatten().map(|(name, _)| *name);
+    GROUPS.iter().copied().flatten().map(|(name, _)| *name).chain(of_a_run)
+}
 
 /// The function of this name, if the pack has one.
 pub(super) fn find(name: &str) -> Option<HostFunction> {

@@ -14,6 +14,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("convertMarkdownToAdf", EDITORS),
     ("convertMarkdownToGoogleDocs", EDITORS),
     ("convertMarkdownToNotion", EDITORS),
+    ("convertMarkdownToSlack", EDITORS),
     ("convertMdToPdf", REMOTE),
     ("convertNotionToMarkdown", EDITORS),
     ("convertNotionToMd", EDITORS),
@@ -24,7 +25,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("getDataUri", BYTES),
     ("jsonToParquet", "it makes a binary file, and expressions work on JSON: $jsonToCsv makes text"),
     ("parseDocument", REMOTE),
-    ("recursiveCharacterTextSplitter", "it prepares text for a language model, which no lifecycle request needs"),
     ("teeStream", BYTES),
 ];
 

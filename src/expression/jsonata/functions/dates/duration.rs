@@ -54,12 +54,11 @@ impl Unit {
     /// How many of the `smaller` unit it has.
     const fn in_units_of(self, smaller: Self) -> f64 {
         match (self, smaller) {
-            (Years, Quarters) => 4.0,
+            (Years, Quarters) | (Months, Weeks) => 4.0,
             (Years, Months) => 12.0,
             (Years, Weeks) => 52.0,
             (Quarters, Months) => 3.0,
             (Quarters, Weeks) => 13.0,
-            (Months, Weeks) => 4.0,
             _ => self.ms() / smaller.ms(),
         }
     }

@@ -5,7 +5,7 @@ use super::moment::{Date, Moment};
 use super::zone::Zone;
 
 /// What a text said.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub(super) struct Said {
     pub(super) year: Option<i64>,
     pub(super) month: Option<i64>,

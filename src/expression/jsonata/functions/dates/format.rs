@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::calendar::Fields;
 use super::moment::Moment;
 use super::parse::{MONTHS, WEEKDAYS};
 use super::zone::narrow;
@@ -54,8 +55,38 @@ pub(super) fn write(moment: &Moment, format: &str, allow_z: bool) -> Result<Stri
 
 fn put(out: &mut String, moment: &Moment, token: &str, allow_z: bool) -> Result<(), &'static str> {
     let fields = moment.fields();
-    let (week_year, week) = fields.week();
+    if let Some((number, width)) = number(moment, fields, token) {
+        padded(out, number, width);
+        return Ok(());
+    }
     let (month, weekday) = (MONTHS[(fields.month - 1) as usize], WEEKDAYS[(fields.weekday() - 1) as usize]);
+    let era = if fields.year > 0 { ["AD", "Anno Domini", "A"] } else { ["BC", "Before Christ", "B"] };
+    match token {
+        "ccc" | "EEE" => out.push_str(&weekday[..3]),
+        "cccc" | "EEEE" => out.push_str(weekday),
+        "ccccc" | "EEEEE" => out.push_str(&weekday[..1]),
+        "LLL" | "MMM" => out.push_str(&month[..3]),
+        "LLLL" | "MMMM" => out.push_str(month),
+        "LLLLL" | "MMMMM" => out.push_str(&month[..1]),
+        "a" => out.push_str(if fields.hour < 12 { "AM" } else { "PM" }),
+        "G" => out.push_str(era[0]),
+        "GG" => out.push_str(era[1]),
+        "GGGGG" => out.push_str(era[2]),
+        "z" => out.push_str(&moment.zone.name()),
+        "ZZZZ" => out.push_str(&moment.zone.short_name(moment.ts)),
+        "Z" | "ZZ" | "ZZZ" => offset(out, moment, token, allow_z),
+        "ZZZZZ" | "n" | "nn" | "ii" | "iiii" => return Err("unsupported_format"),
+        _ => match macro_format(token) {
+            Some(format) => out.push_str(&write(moment, format?, false)?),
+            None => out.push_str(token),
+        },
+    }
+    Ok(())
+}
+
+/// The number that a token stands for, and how wide it is at least.
+fn number(moment: &Moment, fields: Fields, token: &str) -> Option<(i64, usize)> {
+    let (week_year, week) = fields.week();
     let hour12 = if fields.hour % 12 == 0 { 12 } else { fields.hour % 12 };
     let numbers = [
         ("S", fields.millisecond, 1),
@@ -94,32 +125,7 @@ fn put(out: &mut String, moment: &Moment, token: &str, allow_z: bool) -> Result<
         ("X", moment.ts.div_euclid(1_000), 1),
         ("x", moment.ts, 1),
     ];
-    if let Some((_, number, width)) = numbers.iter().find(|(name, ..)| *name == token) {
-        padded(out, *number, *width);
-        return Ok(());
-    }
-    let era = if fields.year > 0 { ["AD", "Anno Domini", "A"] } else { ["BC", "Before Christ", "B"] };
-    match token {
-        "ccc" | "EEE" => out.push_str(&weekday[..3]),
-        "cccc" | "EEEE" => out.push_str(weekday),
-        "ccccc" | "EEEEE" => out.push_str(&weekday[..1]),
-        "LLL" | "MMM" => out.push_str(&month[..3]),
-        "LLLL" | "MMMM" => out.push_str(month),
-        "LLLLL" | "MMMMM" => out.push_str(&month[..1]),
-        "a" => out.push_str(if fields.hour < 12 { "AM" } else { "PM" }),
-        "G" => out.push_str(era[0]),
-        "GG" => out.push_str(era[1]),
-        "GGGGG" => out.push_str(era[2]),
-        "z" => out.push_str(&moment.zone.name()),
-        "ZZZZ" => out.push_str(&moment.zone.short_name(moment.ts)),
-        "Z" | "ZZ" | "ZZZ" => offset(out, moment, token, allow_z),
-        "ZZZZZ" | "n" | "nn" | "ii" | "iiii" => return Err("unsupported_format"),
-        _ => match macro_format(token) {
-            Some(format) => out.push_str(&write(moment, format?, false)?),
-            None => out.push_str(token),
-        },
-    }
-    Ok(())
+    numbers.iter().find(|(name, ..)| *name == token).map(|(_, number, width)| (*number, *width))
 }
 
 fn offset(out: &mut String, moment: &Moment, token: &str, allow_z: bool) {

@@ -64,9 +64,7 @@ fn of_none(reason: &'static str, name: &str) -> Value {
 
 fn of_moment(moment: &Moment, name: &str, args: &[Option<Value>], now_ms: i64) -> Outcome {
     let dated = |date: Date| Ok(Some(object::of(&date)));
-    let written = |text: String| Ok(Some(Value::String(text)));
     let options = |index| argument(args, index).and_then(Value::as_object);
-    let iso_options = || iso::Options::read(options(0));
     match name {
         "plus" => dated(moment.plus(&length(args)?)),
         "minus" => dated(moment.plus(&length(args)?.negated())),
@@ -101,6 +99,16 @@ fn of_moment(moment: &Moment, name: &str, args: &[Option<Value>], now_ms: i64) -
             let same = |other: &Moment| other.ts == moment.ts && other.zone.is_same(&moment.zone);
             Ok(Some(date_argument(args, 0)?.is_ok_and(|other| same(&other)).into()))
         }
+        _ => of_writing(moment, name, args),
+    }
+}
+
+/// The methods that write a moment, as a number or a text.
+fn of_writing(moment: &Moment, name: &str, args: &[Option<Value>]) -> Outcome {
+    let written = |text: String| Ok(Some(Value::String(text)));
+    let options = || argument(args, 0).and_then(Value::as_object);
+    let iso_options = || iso::Options::read(options());
+    match name {
         "toMillis" | "valueOf" => Ok(Some(moment.ts.into())),
         "toSeconds" => Ok(json_number(moment.ts as f64 / 1_000.0)),
         "toUnixInteger" => Ok(Some(moment.ts.div_euclid(1_000).into())),
@@ -120,7 +128,7 @@ fn of_moment(moment: &Moment, name: &str, args: &[Option<Value>], now_ms: i64) -
             written(format::write(&there, "EEE, dd LLL yyyy HH:mm:ss 'GMT'", false)?)
         }
         "toSQL" | "toSQLTime" => {
-            let time = format::write(moment, &sql_time(options(0)), true)?;
+            let time = format::write(moment, &sql_time(options()), true)?;
             let date = iso::date(moment, &iso::Options::default());
             written(if name == "toSQL" { format!("{date} {time}") } else { time })
         }

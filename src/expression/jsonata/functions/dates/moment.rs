@@ -26,7 +26,7 @@ const REACH_MS: i64 = 8_640_000_000_000_000;
 
 impl Moment {
     pub(super) fn new(ts: i64, zone: Zone) -> Date {
-        if ts > REACH_MS || ts < -REACH_MS {
+        if !(-REACH_MS..=REACH_MS).contains(&ts) {
             return Err("invalid input");
         }
         Ok(Self { ts, zone })

@@ -1,0 +1,206 @@
+//! Walking through the steps: which one is next, whether it is performed, and for what.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::classify::expression_failure;
+use super::context;
+use super::local::{self, Local};
+use super::model::{Outcome, Output, Tick};
+use super::probe::unknown;
+use super::stepper::{Stepper, steps};
+use super::trace::Mark;
+use super::turn::{Items, MAX_ITEMS};
+use crate::definitions::{Step, StepKind};
+use crate::expression::Expression;
+use crate::lifecycle::{Failure, Phase, ReasonCode, Unknown};
+
+impl Stepper {
+    pub(super) fn begin(&mut self, tick: Tick) -> Output {
+        if let Some(failure) = self.missing_action() {
+            return self.fail(failure);
+        }
+        if self.progress.intent.is_some() {
+            return self.in_doubt(tick);
+        }
+        self.walk(tick)
+    }
+
+    /// Why the custom action that is asked for cannot be performed.
+    fn missing_action(&self) -> Option<Failure> {
+        let name = self.start.action.as_ref()?;
+        let why = match self.start.plan.actions.get(name) {
+            Some(Ok(_)) => return None,
+            Some(Err(error)) => error.to_string(),
+            None => format!("it has no action `{name}`"),
+        };
+        Some(Failure::permanent(ReasonCode::DefinitionInvalid, format!("the definition: {why}")))
+    }
+
+    /// Goes on after a request whose answer was lost with the worker that sent it, or with an earlier run.
+    fn in_doubt(&mut self, tick: Tick) -> Output {
+        let plan = Arc::clone(&self.start.plan);
+        match steps(&plan, self).get(self.progress.index) {
+            Some(step) if self.progress.word == Some(Unknown::Skip) => {
+                self.progress.word = None;
+                self.forget_intent();
+                self.note(step, Mark::Skipped, tick, None, None);
+                self.settle(step, Some(Arc::default()), Some(Value::Null.into())).unwrap_or_else(|| self.walk(tick))
+            }
+            Some(_) if self.progress.word.is_some() => self.walk(tick),
+            Some(step) if step.retry_safe() || self.is_probing() => self.walk(tick),
+            Some(step) if step.probe.is_some() => self.begin_late_probe(),
+            _ => self.fail(unknown("a worker stopped while it waited for the answer to a request with side effects")),
+        }
+    }
+
+    /// Performs steps until one of them needs the driver.
+    pub(super) fn walk(&mut self, tick: Tick) -> Output {
+        let plan = Arc::clone(&self.start.plan);
+        loop {
+            let steps = steps(&plan, self);
+            let output = match steps.get(self.progress.index) {
+                Some(step) => self.step(step, tick),
+                None => self.end_part(steps),
+            };
+            if let Some(output) = output {
+                return output;
+            }
+        }
+    }
+
+    /// Performs a turn of the present step; `None` when the driver is not needed for it.
+    fn step(&mut self, step: &Step, tick: Tick) -> Option<Output> {
+        if step.is_conditional() && !self.progress.step.opened {
+            match self.conditions(step, tick) {
+                Ok(true) => self.progress.step.opened = true,
+                Ok(false) => {
+                    self.pass_over(step, tick);
+                    return None;
+                }
+                Err(failure) => {
+                    self.note(step, Mark::Error, tick, Some(&failure), None);
+                    return self.give_up(step, failure);
+                }
+            }
+        }
+        if self.progress.step.is_through() {
+            self.end_loop(step);
+            return None;
+        }
+        match &step.kind {
+            StepKind::Request(request) => self.request(step, request, tick),
+            _ => self.local(step, tick),
+        }
+    }
+
+    /// Whether the step is performed at all; and, where it has a loop, for what.
+    fn conditions(&mut self, step: &Step, tick: Tick) -> Result<bool, Failure> {
+        if step.depends_on.iter().any(|dependency| self.progress.unmet.contains(dependency)) {
+            return Ok(false);
+        }
+        if let Some(condition) = &step.run_if
+            && !truthy(self.asked("run_if", condition, tick)?.as_ref())
+        {
+            return Ok(false);
+        }
+        if let Some(source) = &step.loop_on {
+            let items = match self.asked("loop_on", source, tick)? {
+                None | Some(Value::Null) => Vec::new(),
+                Some(Value::Array(items)) => items,
+                Some(item) => vec![item],
+            };
+            if items.len() > MAX_ITEMS {
+                let message = format!("loop_on gave {} items; at most {MAX_ITEMS} are allowed", items.len());
+                return Err(Failure::permanent(ReasonCode::ExpressionLimit, message));
+            }
+            self.progress.step.items = Some(Items::of(items));
+        }
+        Ok(true)
+    }
+
+    fn asked(&mut self, what: &str, expression: &Expression, tick: Tick) -> Result<Option<Value>, Failure> {
+        let scope = self.scope(tick);
+        let answer = expression.evaluate(&scope);
+        self.scope = Some(scope);
+        answer.map_err(|error| expression_failure(what, &error))
+    }
+
+    /// Passes the step over, and says so in the trace.
+    pub(super) fn pass_over(&mut self, step: &Step, tick: Tick) {
+        self.note(step, Mark::Skipped, tick, None, None);
+        self.skip(step);
+    }
+
+    fn end_part(&mut self, steps: &[Step]) -> Option<Output> {
+        match self.progress.part.phase() {
+            Some(Phase::PostInstall) => {
+                self.progress.enter(Phase::Validation);
+                self.scope = None;
+                None
+            }
+            Some(Phase::Validation) => {
+                let judged = steps.last().is_some_and(|step| matches!(step.kind, StepKind::Transform(_)))
+                    && !self.progress.unmet.contains(&(steps.len() - 1));
+                if judged && let Some(failure) = verdict(self.progress.previous.as_deref()) {
+                    self.progress.index = steps.len() - 1;
+                    return Some(self.fail(failure));
+                }
+                Some(Output::Done(Outcome::Succeeded))
+            }
+            None => Some(Output::Done(Outcome::Succeeded)),
+        }
+    }
+
+    fn local(&mut self, step: &Step, tick: Tick) -> Option<Output> {
+        self.progress.step.tries().attempts += 1;
+        let scope = self.scope(tick);
+        let performed = local::perform(&step.kind, &scope, &self.context, self.progress.previous.as_deref());
+        let result = match performed {
+            Ok(Local::Result(result)) => {
+                self.scope = Some(scope);
+                result.map(Arc::new)
+            }
+            Ok(Local::Writes(writes)) => {
+                // The scope holds the context, which is written to in place once nobody else does.
+                drop(scope);
+                context::write(Arc::make_mut(&mut self.context), &writes);
+                context::write(&mut self.progress.writes, &writes);
+                Some(Arc::new(Value::Object(writes)))
+            }
+            Err(failure) => {
+                self.scope = Some(scope);
+                self.note(step, Mark::Error, tick, Some(&failure), None);
+                return self.give_up(step, failure);
+            }
+        };
+        self.note(step, Mark::Success, tick, None, result.clone());
+        self.settle(step, result, None)
+    }
+}
+
+/// Whether a condition is met, as JSONata's `$boolean` casts.
+fn truthy(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(flag)) => *flag,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => items.iter().any(|item| truthy(Some(item))),
+        Some(Value::Object(members)) => !members.is_empty(),
+    }
+}
+
+/// What a validation's last transform says: `false`, null, nothing or `{valid: false}` is a no.
+fn verdict(result: Option<&Value>) -> Option<Failure> {
+    let message = match result {
+        None | Some(Value::Null | Value::Bool(false)) => None,
+        Some(Value::Object(said)) if said.get("valid") == Some(&Value::Bool(false)) => {
+            said.get("message").and_then(Value::as_str).map(super::classify::cut)
+        }
+        Some(_) => return None,
+    };
+    let message = message.unwrap_or_else(|| "the validation's last step said no".to_owned());
+    Some(Failure::permanent(ReasonCode::ValidationFalse, message))
+}
