@@ -8,6 +8,7 @@
 mod functions;
 mod input;
 mod mentions;
+mod methods;
 mod outline;
 
 use std::fmt;
@@ -20,9 +21,11 @@ use serde_json::{Map, Value};
 use super::error::{ExprError, ExprKind};
 use super::limits;
 use super::scope::Scope;
-use functions::seeded;
+use functions::seeded::{self, Run};
+use functions::{OfARun, objects};
 use input::Input;
 use mentions::Mentions;
+use methods::Edits;
 pub use outline::{Outline, Variable, constant_value, function_names, is_function, unsupported};
 
 /// A compiled JSONata expression. A clone is cheap, and clones are evaluated on many threads at once.
@@ -45,8 +48,13 @@ struct Compiled {
     engine: jlens_core::Expression,
     /// How much stands before the author's source in the engine's, in bytes.
     prelude: usize,
+    /// What was put into it, for methods.
+    edits: Edits,
     functions: Bindings,
-    makes_uuids: bool,
+    of_a_run: Vec<OfARun>,
+    /// The methods that it calls.
+    methods: Vec<&'static str>,
+    makes_objects: bool,
     is_quadratic: bool,
     salt: u64,
 }
@@ -87,8 +95,11 @@ impl Expression {
             source: source.to_owned(),
             engine,
             prelude: 0,
+            edits: Edits::default(),
             functions: Bindings::new(),
-            makes_uuids: false,
+            of_a_run: Vec::new(),
+            methods: Vec::new(),
+            makes_objects: false,
             is_quadratic: true,
             salt: 0,
         })))
@@ -102,22 +113,29 @@ impl Expression {
     fn compile_among(source: &str, ordinal: u64, variables: &Map<String, Value>) -> Result<Self, ExprError> {
         check_length(source)?;
         let compiled = jlens_core::Expression::compile(source).map_err(|error| syntax(&error))?;
-        let mentions = Mentions::of(compiled.ast());
+        let mut mentions = Mentions::of(compiled.ast());
+        let functions = mentions.bindings()?;
+        let (edits, methods) = if mentions.objects { Edits::of(compiled.ast())? } else { Default::default() };
         let prelude = mentions.prelude(variables);
-        let engine = if prelude.is_empty() {
+        let engine = if prelude.is_empty() && methods.is_empty() {
             compiled
         } else {
             // Compiled alone first, so a stray bracket cannot pair with ours.
-            jlens_core::Expression::compile(&format!("{prelude}{source})")).map_err(|error| syntax(&error))?
+            let end = if prelude.is_empty() { "" } else { ")" };
+            let source = format!("{prelude}{}{end}", edits.applied(source));
+            jlens_core::Expression::compile(&source).map_err(|error| syntax(&error))?
         };
         Ok(Self(Arc::new(Compiled {
             profile: Profile::Production,
             source: source.to_owned(),
             engine,
             prelude: prelude.len(),
-            makes_uuids: mentions.uuid,
+            edits,
+            functions,
+            of_a_run: mentions.of_a_run,
+            methods,
+            makes_objects: mentions.objects,
             is_quadratic: mentions.quadratic,
-            functions: mentions.bindings()?,
             salt: seeded::salt(source, ordinal),
         })))
     }
@@ -180,9 +198,14 @@ impl Expression {
         let compiled = &*self.0;
         let seed = seed ^ compiled.salt;
         let options = options(compiled.profile, now_ms, seed);
-        let own = (compiled.makes_uuids || variables.is_some()).then(|| compiled.bindings(seed, variables));
+        let has_own = !compiled.of_a_run.is_empty() || !compiled.methods.is_empty() || variables.is_some();
+        let own = has_own.then(|| compiled.bindings(Run { now_ms, seed }, variables));
         let bindings = own.as_ref().unwrap_or(&compiled.functions);
         match catch_unwind(AssertUnwindSafe(|| evaluate(&compiled.engine, bindings, &options))) {
+            Ok(Ok(Some(mut value))) if compiled.makes_objects => {
+                objects::leave(&mut value);
+                Ok(Some(value))
+            }
             Ok(result) => result.map_err(|error| compiled.failure(&error)),
             Err(_) => Err(ExprError::new(
                 ExprKind::Failed,
@@ -224,11 +247,14 @@ fn syntax(error: &Error) -> ExprError {
 }
 
 impl Compiled {
-    /// What one evaluation adds to the functions: its ids, and the caller's variables.
-    fn bindings(&self, seed: u64, variables: Option<&Map<String, Value>>) -> Bindings {
+    /// What one evaluation adds to the functions: those that depend on the run, and the caller's variables.
+    fn bindings(&self, run: Run, variables: Option<&Map<String, Value>>) -> Bindings {
         let mut bindings = self.functions.clone();
-        if self.makes_uuids {
-            bindings = bindings.function(seeded::UUID, seeded::uuid(seed));
+        for (name, make) in &self.of_a_run {
+            bindings = bindings.function(*name, make(run));
+        }
+        for name in &self.methods {
+            bindings = bindings.function(format!("{}{name}", &methods::PREFIX[1..]), objects::function(name, run));
         }
         variables.into_iter().flatten().fold(bindings, |bindings, (name, value)| bindings.var(name, value.clone()))
     }
@@ -255,6 +281,7 @@ impl Compiled {
             _ => (ExprKind::Failed, self.fixed_text(error)),
         };
         let position = error.span().and_then(|span| span.start.checked_sub(self.prelude));
+        let position = position.map(|at| self.edits.original(at));
         ExprError { kind, code: code.to_owned(), message, position: position.filter(|at| *at <= self.source.len()) }
     }
 
@@ -279,8 +306,9 @@ impl Compiled {
             out.push_str(before);
             let key = key.trim_matches('{');
             match error.detail(key) {
-                Some(Value::String(name)) if matches!(key, "token" | "functionName") && self.source.contains(name) => {
-                    out.push_str(name);
+                Some(Value::String(name)) if matches!(key, "token" | "functionName") => {
+                    let name = name.strip_prefix(&methods::PREFIX[1..]).unwrap_or(name);
+                    out.push_str(if self.source.contains(name) { name } else { "…" });
                 }
                 // The place and the type of a parameter come from a function's signature.
                 Some(Value::String(name)) if key == "type" => out.push_str(name),

@@ -72,6 +72,21 @@ fn our_differences_from_the_reference_hold() {
 }
 
 #[test]
+fn a_merge_differs_from_the_reference_where_it_is_written_out() {
+    let root = json!({ "o": { "k": 1 } });
+    for (template, expected) in [
+        // The reference leaves the inner key in place.
+        (json!({ "$truto_merge": { "$truto_merge": "{{o:json}}" } }), json!({ "k": 1 })),
+        // The reference takes the field away.
+        (json!({ "a": 1, "$truto_merge": { "a": "{{gone:undefined}}" } }), json!({ "a": 1 })),
+        // The reference refuses numbers, booleans and null in a list at the top.
+        (json!([1, "{{o.k}}", null]), json!([1, "1", null])),
+    ] {
+        assert_eq!(render(&template, &root), Some(expected), "{template}");
+    }
+}
+
+#[test]
 fn an_expression_keeps_its_type_alone_and_is_text_beside_text() {
     let root = json!({ "user": { "id": 7, "tags": ["a"] }, "status": "x", "nothing": null });
     for (template, expected) in [

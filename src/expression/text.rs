@@ -78,7 +78,7 @@ fn push_number(out: &mut String, number: &Number) {
 }
 
 /// A number as JSON: an integer where it is one.
-fn number(float: f64) -> Option<Value> {
+pub(super) fn json_number(float: f64) -> Option<Value> {
     if float.fract() == 0.0 && float.abs() <= EXACT {
         return Some(Value::from(float as i64));
     }
@@ -107,7 +107,7 @@ pub(super) fn leading_int(text: &str) -> Option<Value> {
         10 => digits.parse().ok()?,
         _ => digits.chars().filter_map(|c| c.to_digit(16)).fold(0.0, |sum, digit| sum * 16.0 + f64::from(digit)),
     };
-    number(if negative { -size } else { size })
+    json_number(if negative { -size } else { size })
 }
 
 /// The number that `text` starts with, as `parseFloat` reads it. Infinity is not a JSON number, so it is none here.
@@ -135,7 +135,7 @@ pub(super) fn leading_number(text: &str) -> Option<Value> {
             end = signed + exponent;
         }
     }
-    exact(sign == 1 && bytes[0] == b'-', &text[sign..end], 10).or_else(|| number(text[..end].parse().ok()?))
+    exact(sign == 1 && bytes[0] == b'-', &text[sign..end], 10).or_else(|| json_number(text[..end].parse().ok()?))
 }
 
 /// An integer of at most 64 bits, with all its digits: JavaScript would round it beyond 2^53 and name another record.

@@ -30,6 +30,7 @@ struct Suite {
 
 impl Suite {
     /// None when it is not there, which is said aloud.
+    #[expect(clippy::disallowed_methods, reason = "where the suite is, is told by the environment")]
     fn load() -> Option<Self> {
         let Some(home) = std::env::var_os("TIDEWAITER_JSONATA_SUITE").map(PathBuf::from) else {
             println!("SKIPPED: the official suite of JSONata was NOT run: TIDEWAITER_JSONATA_SUITE names no folder");

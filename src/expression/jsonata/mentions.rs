@@ -4,7 +4,7 @@ use jlens_core::ast::Span;
 use jlens_core::{Ast, Bindings, NodeKind};
 use serde_json::{Map, Value};
 
-use super::functions::{self, seeded};
+use super::functions::{self, OfARun, objects};
 use crate::expression::error::{ExprError, ExprKind};
 use crate::expression::scope::RESERVED;
 
@@ -15,8 +15,10 @@ pub(super) struct Mentions {
     functions: Bindings,
     /// The first function that there is not, and why.
     unsupported: Option<(String, &'static str, Span)>,
-    /// Whether it makes ids of the run's seed.
-    pub(super) uuid: bool,
+    /// The functions that depend on the run.
+    pub(super) of_a_run: Vec<OfARun>,
+    /// Whether it makes objects with methods.
+    pub(super) objects: bool,
     /// Whether it uses what is quadratic in its input.
     pub(super) quadratic: bool,
 }
@@ -35,7 +37,12 @@ impl Mentions {
     }
 
     fn name(&mut self, name: &str, span: Span, is_own: bool) {
-        self.uuid |= name == seeded::UUID;
+        self.objects |= objects::MAKERS.contains(&name);
+        if let Some(function) = functions::find_of_a_run(name)
+            && self.of_a_run.iter().all(|(known, _)| *known != name)
+        {
+            self.of_a_run.push(function);
+        }
         self.quadratic |= matches!(name, "distinct" | "merge");
         if let Some(known) = RESERVED.into_iter().find(|known| *known == name)
             && !self.reserved.contains(&known)
@@ -70,8 +77,8 @@ impl Mentions {
     ///
     /// # Errors
     /// [`ExprKind::Syntax`] when it uses one of the model's that there is not here.
-    pub(super) fn bindings(self) -> Result<Bindings, ExprError> {
-        let Some((name, reason, span)) = self.unsupported else { return Ok(self.functions) };
+    pub(super) fn bindings(&mut self) -> Result<Bindings, ExprError> {
+        let Some((name, reason, span)) = &self.unsupported else { return Ok(std::mem::take(&mut self.functions)) };
         let message = format!("${name} is not available here: {reason}");
         Err(ExprError::new(ExprKind::Syntax, "unsupported_function", message).at(span.start))
     }

@@ -8,7 +8,7 @@ use jlens_core::{Node, NodeKind, Severity};
 use serde_json::Value;
 
 use super::Expression;
-use super::functions::{self, seeded};
+use super::functions;
 use crate::expression::error::{ExprError, ExprKind};
 use crate::expression::scope::RESERVED;
 
@@ -16,7 +16,7 @@ use crate::expression::scope::RESERVED;
 const DEPTH: usize = 3;
 
 /// Functions whose value differs from call to call, or that end the evaluation.
-const NEVER_CONSTANT: [&str; 6] = ["now", "millis", "random", "uuid", "error", "assert"];
+const NEVER_CONSTANT: [&str; 8] = ["now", "millis", "random", "uuid", "error", "assert", "dtFromIso", "dtFromFormat"];
 
 /// A `$name` that stands for nothing that the expression binds itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +92,7 @@ pub fn unsupported(name: &str) -> Option<&'static str> {
 
 /// The functions that an expression may call.
 pub fn function_names() -> impl Iterator<Item = &'static str> {
-    jlens_core::function_catalog()
-        .into_iter()
-        .map(|function| function.name)
-        .chain(functions::names())
-        .chain([seeded::UUID])
+    jlens_core::function_catalog().into_iter().map(|function| function.name).chain(functions::names())
 }
 
 fn variables(root: &Node) -> Vec<Variable> {

@@ -124,6 +124,22 @@ fn a_function_that_there_is_not_is_refused_when_it_is_compiled() {
 }
 
 #[test]
+fn a_method_is_called_on_what_has_it_and_errors_point_into_the_authors_source() {
+    let source = "$previous.a & $dtFromIso(at).plus({'days': 1}).toISODate() & $sum(at)";
+    let error = fails(source, json!({ "at": "2024-01-15", "previous": {} }));
+    assert_eq!((error.code.as_str(), error.position), ("T0412", source.find("$sum")), "{error}");
+    let source = "($d := $dtFromIso('2024-01-15'); (1).plus(1))";
+    let error = fails(source, json!({}));
+    assert_eq!((error.code.as_str(), error.position), ("no_such_method", source.find("plus(1)")));
+    assert!(error.message.contains(".plus()"), "{error}");
+    let error = Expression::compile("$dtFromIso(at).toRelative()").unwrap_err();
+    assert_eq!((error.code.as_str(), error.position), ("unsupported_function", Some(15)));
+    // Without anything that makes objects with methods, a source is the engine's alone.
+    assert_eq!(fails("(1).plus(1)", json!({})).code, "T1006");
+    assert_eq!(eval("{'get': function($n) { $n }}.get(2)", json!({})), Ok(Some(json!(2))));
+}
+
+#[test]
 fn an_expression_binds_only_the_functions_that_it_mentions() {
     let bound = |source: &str| Expression::compile(source).unwrap().0.functions.functions().count();
     assert_eq!(bound("$uppercase(a) & b"), 0);

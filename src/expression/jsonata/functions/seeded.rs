@@ -1,15 +1,24 @@
-//! Functions that draw from the run's seed, so that a request rendered again carries the same values.
+//! What depends on the run: functions that draw from its seed, so that a request rendered again carries the same values.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jlens_core::HostFunction;
 use serde_json::Value;
 
-/// Their names: they are made anew for each evaluation.
-pub(in super::super) const UUID: &str = "uuid";
+use super::OfARun;
 
-/// `$uuid()`: version 4 in form, but drawn from `seed`.
-pub(in super::super) fn uuid(seed: u64) -> HostFunction {
+/// The run that an evaluation is part of.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Run {
+    /// Milliseconds since the epoch.
+    pub(in super::super) now_ms: i64,
+    pub(in super::super) seed: u64,
+}
+
+pub(super) const OF_A_RUN: &[OfARun] = &[("uuid", uuid)];
+
+/// `$uuid()`: version 4 in form, but drawn from the seed.
+fn uuid(Run { seed, .. }: Run) -> HostFunction {
     let calls = AtomicU64::new(0);
     HostFunction::new(0, move |_, _| {
         let call = calls.fetch_add(1, Ordering::Relaxed);

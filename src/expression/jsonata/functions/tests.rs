@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::{BY_NAME, GROUPS, reason};
+use super::{BY_NAME, GROUPS, OF_A_RUN, find, reason};
 use crate::expression::{Expression, Scope, limits};
 
 /// Far beyond what any case takes, also in a debug build on a busy machine; what grows with the square takes minutes.
@@ -60,7 +60,10 @@ fn check(cases: &[(&str, Value, &str)]) {
 fn a_name_stands_for_one_function_and_is_not_refused_at_the_same_time() {
     let listed: Vec<_> = GROUPS.iter().copied().flatten().map(|(name, _)| *name).collect();
     assert_eq!(BY_NAME.len(), listed.len(), "a name is listed twice");
-    for name in listed {
+    let of_a_run = OF_A_RUN.iter().copied().flatten().map(|(name, _)| *name);
+    for name in
+        listed.into_iter().chain(of_a_run.inspect(|name| assert!(find(name).is_none(), "{name} is there twice")))
+    {
         assert_eq!(reason(name), None, "{name} is supported and unsupported");
     }
 }

@@ -85,7 +85,7 @@ fn to_number(args: &[Option<Value>]) -> Outcome {
     Ok(Some(number.map_or(Value::Null, Value::from)))
 }
 
-fn number_of(text: &str) -> Option<f64> {
+pub(super) fn number_of(text: &str) -> Option<f64> {
     let text = trim(text);
     if text.is_empty() {
         return Some(0.0);
