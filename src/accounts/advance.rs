@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::changes::{self, concluded, event_of, trigger_of};
 use super::{Accounts, VaultError};
 use crate::credentials::{Redactor, secrets, token};
-use crate::events::{EventCause, EventInput, envelope};
-use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
+use crate::lifecycle::{Ending, Reason, Rejection, Transition, Word};
 use crate::reconnect::Reconnect;
 use crate::seal::Sealed;
 use crate::store::{
@@ -160,13 +160,11 @@ impl Accounts {
         let (account, credential) = (&held.account, &held.credential);
         let (environment, version) = (account.environment_id, credential.version);
         let before = self.vault.open_secrets(environment, account.id, version, &credential.sealed)?;
-        let mut context = secrets::merge(account.context.clone(), before.clone());
-        context.extend(ended.writes.clone());
-        let expires_at_ms = token::expires_at_ms(&context);
-        let (clear, secret) = secrets::split(context, paths, redactor);
+        let (clear, secret) = changes::written(account, before.clone(), ended, paths, redactor);
         if secret == before {
             return Ok((clear, None));
         }
+        let expires_at_ms = token::expires_at_ms(&secret);
         let sealed = self.vault.seal_secrets(environment, account.id, version + 1, &secret)?;
         let refresh_intent = credential.refresh_intent;
         Ok((
@@ -184,27 +182,9 @@ impl Accounts {
     ) -> TransitionWrite {
         let now_ms = self.clock.now_ms();
         let context_changed = clear != held.account.context;
-        let mut account = held.account.clone();
-        account.status = transition.to;
-        account.last_error = ended.reason.as_ref().map(|reason| reason.message.clone());
-        account.reason.clone_from(&ended.reason);
-        account.context = clear;
-        if transition.to == Some(Status::Active) {
-            account.proven_at_ms = account.proven_at_ms.or(Some(now_ms));
-        }
-        account.sequence += 1;
-        account.updated_at_ms = now_ms;
-        let event = envelope(&EventInput {
-            account: &account,
-            transition,
-            cause: EventCause {
-                trigger: cause_of(held, ended.ending),
-                run: Some(held.run.id),
-                correlation_id: held.run.correlation_id.as_deref(),
-                traceparent: held.run.traceparent.as_deref(),
-            },
-            max_context_bytes: self.max_context_bytes,
-        });
+        let account = concluded(&held.account, ended, transition, clear, now_ms);
+        let trigger = trigger_of(&held.run, ended.ending);
+        let event = event_of(&account, transition, trigger, &held.run, self.max_context_bytes);
         let change = AccountChange {
             status: account.status,
             reason: account.reason,
@@ -214,13 +194,6 @@ impl Accounts {
             updated_at_ms: now_ms,
         };
         TransitionWrite { expected_sequence: held.account.sequence, change, event }
-    }
-}
-
-fn cause_of(held: &Held, ending: Ending) -> CauseTrigger {
-    match ending {
-        Ending::DeadlineExceeded(_) => CauseTrigger::Deadline,
-        Ending::Succeeded | Ending::PhaseFailed(_) | Ending::CredentialRefused => held.run.cause.into(),
     }
 }
 
@@ -234,12 +207,8 @@ enum Verdict {
 
 fn judge(held: &Held, ending: Ending) -> Verdict {
     let run = held.run.id;
-    let snapshot = match held.account.status {
-        Some(status) => Snapshot::Present { status, unfinished_run: Some(run) },
-        None => Snapshot::Deleted,
-    };
-    match decide(&snapshot, &Trigger::RunEnded { run, ending }) {
-        Ok(decision) => Verdict::Ends(decision.transition),
+    match changes::judge(&held.account, run, ending) {
+        Ok(transition) => Verdict::Ends(transition),
         Err(Rejection::Illegal { status, trigger }) => {
             tracing::error!(account.id = %held.account.id, run.id = %run, %status, trigger, "a run ended in a way its account's status cannot have; the run is finished, the account left as it is");
             Verdict::Ends(None)

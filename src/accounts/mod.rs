@@ -8,6 +8,7 @@ mod advance;
 mod answer;
 mod applied;
 mod catalog;
+pub mod changes;
 mod fair;
 mod import;
 mod lane;

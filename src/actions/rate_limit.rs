@@ -43,7 +43,8 @@ pub(super) fn timed(
     let pause = ask(plan.and_then(|plan| plan.retry_after.as_ref())).and_then(|said| seconds(&said, now_ms));
     let reset = ask(plan.and_then(|plan| plan.limits.as_ref())).and_then(|said| reset(&said, now_ms));
     let header = |name: &str| headers.get(name).and_then(|value| seconds(value, now_ms));
-    let pause = pause.or_else(|| header("retry-after"));
+    // What an `error_expression` gave in its place is in the refusal already.
+    let pause = pause.or(refusal.retry_after).or_else(|| header("retry-after"));
     let reset = reset.or_else(|| header("ratelimit-reset"));
     Refusal { retry_after: pause.max(reset), ..refusal }
 }

@@ -252,32 +252,7 @@ impl Intake {
                 return Ok(Err(refuse(message)));
             }
         };
-        Ok(self.check_context(request, &plan, timestamp_ms))
-    }
-
-    /// Checks and completes the context by the install's definition.
-    fn check_context(
-        &self,
-        request: &mut ImportRequest,
-        plan: &Plan,
-        timestamp_ms: Option<i64>,
-    ) -> Result<SecretPaths, Refusal> {
-        let method = request.authentication_method;
-        let Some(credential) = plan.credential(method) else {
-            let offered: Vec<&str> = plan.credentials.iter().map(|(offered, _)| offered.as_str()).collect();
-            let message = format!("this integration does not offer it; it offers: {}", offered.join(", "));
-            return Err(Refusal::field(IntakeCode::Invalid, "/authentication_method", message));
-        };
-        if mints(method) && token::token(&request.context).is_none_or(|token| !token.contains_key("access_token")) {
-            let message = "an access token is needed: minting one is not supported yet";
-            return Err(Refusal::field(IntakeCode::NotSupported, "/context/oauth/token/access_token", message));
-        }
-        let now_ms = self.accounts.clock.now_ms();
-        let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
-        let context =
-            fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(Refusal::fields)?;
-        request.context = context;
-        Ok(SecretPaths::of(Some(credential)))
+        Ok(check_context(request, &plan, self.accounts.clock.now_ms(), timestamp_ms))
     }
 
     async fn import(
@@ -336,6 +311,33 @@ impl Intake {
         let envelope = json::parse(&delivery.bytes).and_then(read_line).ok();
         envelope.map_or((None, None), |envelope| (envelope.message_id, envelope.correlation_id))
     }
+}
+
+/// Checks and completes a request's context by the install's definition, at `now_ms`; `timestamp_ms` is when the
+/// producer made it, if that is known. Answers which of its places are secret.
+///
+/// # Errors
+/// A [`Refusal`] that names what is wrong.
+pub fn check_context(
+    request: &mut ImportRequest,
+    plan: &Plan,
+    now_ms: i64,
+    timestamp_ms: Option<i64>,
+) -> Result<SecretPaths, Refusal> {
+    let method = request.authentication_method;
+    let Some(credential) = plan.credential(method) else {
+        let offered: Vec<&str> = plan.credentials.iter().map(|(offered, _)| offered.as_str()).collect();
+        let message = format!("this integration does not offer it; it offers: {}", offered.join(", "));
+        return Err(Refusal::field(IntakeCode::Invalid, "/authentication_method", message));
+    };
+    if mints(method) && token::token(&request.context).is_none_or(|token| !token.contains_key("access_token")) {
+        let message = "an access token is needed: minting one is not supported yet";
+        return Err(Refusal::field(IntakeCode::NotSupported, "/context/oauth/token/access_token", message));
+    }
+    let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
+    request.context =
+        fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(Refusal::fields)?;
+    Ok(SecretPaths::of(Some(credential)))
 }
 
 /// A queue's name as it is kept in clear. What a dead letter says about it may be forged: a NUL in it would keep the

@@ -117,7 +117,6 @@ impl Drop for User {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future as _;
     use std::task::{Context, Poll, Waker};
 
     use super::*;

@@ -54,7 +54,10 @@ fn put_back(runner: &Runner, claimed: &Claimed, slot: Slot) {
         run: claimed.run.id,
         fence: claimed.run.fence,
         account: claimed.account.id,
-        run_change: Some(RunChange::PutBack { for_ms: rest.as_millis() as i64 }),
+        run_change: Some(RunChange::PutBack {
+            anew: claimed.elapsed_ms < JUST_NOW_MS,
+            for_ms: rest.as_millis() as i64,
+        }),
         transition: None,
         credential: None,
     };
@@ -69,6 +72,9 @@ fn put_back(runner: &Runner, claimed: &Claimed, slot: Slot) {
         }
     });
 }
+
+/// A run that was first claimed so lately was claimed first by this very claim: whatever rests in the store does so longer.
+const JUST_NOW_MS: i64 = 400;
 
 /// How long a put-back run's write may take: much less than a takeover waits.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -97,7 +97,7 @@ pub(super) struct Begun {
 
 impl Begun {
     /// What is left of the run's time.
-    pub(super) fn left(&self, whole: Duration) -> Duration {
+    fn left(&self, whole: Duration) -> Duration {
         whole.saturating_sub(self.elapsed + self.at.elapsed())
     }
 }
@@ -143,7 +143,7 @@ impl Driver<'_> {
                 Output::Save => self.save(&stepper).await.map(|()| Input::Saved),
                 Output::Refresh => refresh::perform(&mut self, stepper.context()).await,
                 Output::Wait { reason, after, gate } => {
-                    self.tell_wait(reason, after, gate).await;
+                    self.tell_wait(reason, after, gate);
                     self.wait(after.min(left), &stepper).await
                 }
             };
@@ -184,14 +184,18 @@ impl Driver<'_> {
             Entry::Free(probe) => probe,
             Entry::Closed(after) => return Ok(Input::Gated { after }),
         };
-        request.timeout = request.timeout.min(self.begun.left(self.runner.budgets.run));
+        let left = self.begun.left(self.runner.budgets.run);
+        if left.is_zero() {
+            return Ok(Input::Gated { after: Duration::ZERO });
+        }
+        request.timeout = request.timeout.min(left);
         let answer = self.exchange(request).await;
         drop(place);
         let Some(answer) = answer else { return Err(Stop::GiveBack) };
         let (verdict, account) = (gate::verdict(&answer), self.held.account.id);
         let jitter = if verdict == Verdict::Fails { self.runner.accounts.clock.jitter() } else { 0 };
         if let Some(closing) = self.runner.gates.answered(&way, account, verdict, probe, jitter) {
-            self.close_gate(&way, closing).await;
+            self.tell_others(&way, closing);
         }
         Ok(match answer {
             Ok(response) => Input::Answered(response),
@@ -278,7 +282,7 @@ impl Driver<'_> {
     }
 
     /// Counts a wait, and closes the install's gate where the wait concerns all of it.
-    async fn tell_wait(&self, reason: WaitReason, after: Duration, gate: Option<GateScope>) {
+    fn tell_wait(&self, reason: WaitReason, after: Duration, gate: Option<GateScope>) {
         let metrics = &self.runner.accounts.metrics;
         match reason {
             WaitReason::RateLimited => metrics.count_rate_limited(gate.is_some()),
@@ -289,18 +293,22 @@ impl Driver<'_> {
         }
         if let (Some(GateScope::Install), Some(way)) = (gate, &self.way) {
             let closing = self.runner.gates.limit(way, after);
-            self.close_gate(way, closing).await;
+            self.tell_others(way, closing);
         }
     }
 
-    /// Tells the other workers of a gate. This one goes by what it knows, so that a failure here delays only the others.
-    async fn close_gate(&self, way: &Way, closing: Closing) {
-        let Closing { reason, lasts } = closing;
-        let lasts_ms = lasts.as_millis() as i64;
-        match self.runner.accounts.store.close_gate(way.install, &way.host, reason, lasts_ms).await {
-            Ok(stands) => self.runner.gates.learn(vec![stands]),
-            Err(error) => tracing::warn!(host = %way.host, %error, "other workers could not be told of a closed gate"),
-        }
+    /// Tells the other workers of a gate. This one goes by what it knows, so nothing here waits for it.
+    fn tell_others(&self, way: &Way, closing: Closing) {
+        let (runner, way) = (self.runner.clone(), way.clone());
+        self.runner.upkeep.spawn_job("runner.gate", async move {
+            let (Closing { reason, lasts }, store) = (closing, &runner.accounts.store);
+            match store.close_gate(way.install, &way.host, reason, lasts.as_millis() as i64).await {
+                Ok(stands) => runner.gates.learn(vec![stands]),
+                Err(error) => {
+                    tracing::warn!(host = %way.host, %error, "other workers could not be told of a closed gate");
+                }
+            }
+        });
     }
 
     async fn wait(&self, after: Duration, stepper: &Stepper) -> Result<Input, Stop> {

@@ -52,8 +52,12 @@ pub(super) async fn run(runner: Runner, known: watch::Sender<bool>) {
 
 async fn beat(runner: &Runner, known: &watch::Sender<bool>) -> Result<(), StoreError> {
     runner.accounts.store.heartbeat(runner.lane.worker, &runner.lane.regions).await?;
-    // Before anything is claimed for the first time, so that a new worker respects what is closed.
-    learn_gates(runner).await?;
+    match learn_gates(runner).await {
+        // Before anything is claimed for the first time, so that a new worker respects what is closed.
+        Err(error) if !*known.borrow() => return Err(error),
+        Err(error) => tracing::debug!(%error, "the closed gates cannot be read"),
+        Ok(()) => {}
+    }
     known.send_replace(true);
     Ok(())
 }

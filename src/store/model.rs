@@ -224,8 +224,10 @@ pub enum RunChange {
         /// For how long, in milliseconds of database time.
         for_ms: i64,
     },
-    /// The worker has no room for the run: it rests, and where nothing of it was saved yet its time has not begun.
+    /// The worker has no room for the run: it rests.
     PutBack {
+        /// Whether its time begins anew with the next claim, since it began with this one.
+        anew: bool,
         /// For how long, in milliseconds of database time.
         for_ms: i64,
     },

@@ -36,3 +36,4 @@ mod start;
 mod suite;
 mod support;
 mod topology;
+mod trial;

@@ -76,7 +76,7 @@ pub(super) const COMMIT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     progress = CASE d.change WHEN 'finish' THEN d.progress ELSE coalesce(d.progress, r.progress) END, \
     outcome = coalesce(d.outcome, r.outcome), trace = coalesce(d.trace, r.trace), \
     due_at = CASE WHEN d.change IN ('wait', 'put_back') THEN now_ms() + d.for_ms END, \
-    claimed_at = CASE WHEN d.change <> 'put_back' OR r.progress IS NOT NULL THEN r.claimed_at END, \
+    claimed_at = CASE WHEN d.change <> 'put_back' THEN r.claimed_at END, \
     finished_at = CASE WHEN d.change = 'finish' THEN now_ms() END \
     FROM done d WHERE r.id = d.run AND d.change IS NOT NULL), \
     new_accounts AS (UPDATE accounts a SET status = d.status, reason = d.reason, last_error = d.last_error, \

@@ -55,7 +55,7 @@ pub async fn a_run_put_back_rests_and_its_time_begins_with_its_next_claim(databa
     let store = database.open().await;
     let worker = worker(&*store).await;
     let first = held(&*store, worker).await;
-    let back = Commit { run_change: Some(RunChange::PutBack { for_ms: 0 }), ..commit(&first) };
+    let back = Commit { run_change: Some(RunChange::PutBack { anew: true, for_ms: 0 }), ..commit(&first) };
     let later = store.now_ms().await.unwrap() + 40;
     while store.now_ms().await.unwrap() < later {}
     assert_eq!(write(&*store, &back).await, Committed::Done);
@@ -63,9 +63,9 @@ pub async fn a_run_put_back_rests_and_its_time_begins_with_its_next_claim(databa
     let again = store.claim(worker, ALL_REGIONS, 1).await.unwrap().runs.pop().expect("due");
     assert_eq!((again.run.id, again.run.fence, again.run.from_phase), (first.run.id, 2, Phase::PostInstall));
     assert!(again.elapsed_ms < 40, "{}", again.elapsed_ms);
-    let late = Commit { run_change: Some(RunChange::PutBack { for_ms: 60_000 }), ..commit(&first) };
+    let late = Commit { run_change: Some(RunChange::PutBack { anew: true, for_ms: 60_000 }), ..commit(&first) };
     assert_eq!(write(&*store, &late).await, Committed::FenceLost);
-    let rests = Commit { run_change: Some(RunChange::PutBack { for_ms: 60_000 }), ..commit(&again) };
+    let rests = Commit { run_change: Some(RunChange::PutBack { anew: true, for_ms: 60_000 }), ..commit(&again) };
     assert_eq!(write(&*store, &rests).await, Committed::Done);
     let claims = store.claim(worker, ALL_REGIONS, 1).await.unwrap();
     assert!(claims.runs.is_empty() && claims.next_due_ms.is_some_and(|due| due > 50_000), "{claims:?}");
@@ -78,9 +78,11 @@ pub async fn a_run_put_back_amid_its_work_keeps_its_progress_and_its_time(databa
     let waits = RunChange::Wait { progress: sealed("here"), for_ms: 0 };
     write(&*store, &Commit { run_change: Some(waits), ..commit(&first) }).await;
     let second = store.claim(worker, ALL_REGIONS, 1).await.unwrap().runs.pop().expect("due");
-    let back = Commit { run_change: Some(RunChange::PutBack { for_ms: 0 }), ..commit(&second) };
+    let later = store.now_ms().await.unwrap() + 40;
+    while store.now_ms().await.unwrap() < later {}
+    let back = Commit { run_change: Some(RunChange::PutBack { anew: false, for_ms: 0 }), ..commit(&second) };
     assert_eq!(write(&*store, &back).await, Committed::Done);
     let third = store.claim(worker, ALL_REGIONS, 1).await.unwrap().runs.pop().expect("due");
     assert_eq!(third.run.progress, Some(sealed("here")));
-    assert!(third.elapsed_ms >= second.elapsed_ms);
+    assert!(third.elapsed_ms >= second.elapsed_ms + 40, "{} {}", second.elapsed_ms, third.elapsed_ms);
 }
