@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::changes::{self, concluded, event_of, trigger_of};
-use super::{Accounts, VaultError};
+use super::{Accounts, KeepError, VaultError};
 use crate::credentials::{Redactor, secrets, token};
 use crate::lifecycle::{Ending, Reason, Rejection, Transition, Word};
 use crate::reconnect::Reconnect;
@@ -25,6 +25,7 @@ pub struct Held {
 }
 
 /// How a run ended.
+#[derive(Clone)]
 pub struct Ended {
     /// What the account is told.
     pub ending: Ending,
@@ -60,6 +61,9 @@ pub enum AdvanceError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A large value could not be kept.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     /// Secrets could not be opened or sealed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -77,15 +81,21 @@ impl Accounts {
         paths: &secrets::SecretPaths,
         redactor: &mut Redactor,
     ) -> Result<Advanced, AdvanceError> {
+        let kept = self.kept(&held.account, ended).await?;
+        let ended = kept.as_ref().unwrap_or(ended);
         loop {
             let transition = match judge(held, ended.ending) {
                 Verdict::Ends(transition) => transition,
                 Verdict::Superseded => return Ok(Advanced::Lost),
             };
             let commit = self.commit_of(held, ended, transition, (paths, redactor))?;
+            let after = commit.transition.as_ref().and_then(|write| write.change.context.as_ref());
+            let dropped =
+                after.map_or_else(Vec::new, |after| Self::dropped(commit.account, &held.account.context, after));
             let event = commit.transition.as_ref().map(|write| Unpublished::of(commit.account, &write.event));
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
+                    self.forget(&dropped).await;
                     if let (Some(transition), Some(event)) = (transition, event) {
                         self.told(transition.word, event);
                     }

@@ -88,7 +88,7 @@ impl Accounts {
     /// When the store does not answer in time (repeating is safe) or the secrets cannot be sealed.
     pub async fn import(
         &self,
-        request: ImportRequest,
+        mut request: ImportRequest,
         install: &InstallEntry,
         paths: &secrets::SecretPaths,
         message: Message,
@@ -96,6 +96,8 @@ impl Accounts {
     ) -> Result<Imported, ImportError> {
         let now_ms = self.clock.now_ms();
         let (account_id, run_id) = (self.clock.new_id(), self.clock.new_id());
+        let kept =
+            self.keep(install.environment_id, account_id, &mut request.context).await.map_err(StoreError::from)?;
         let slot = self
             .lane
             .as_ref()
@@ -136,7 +138,11 @@ impl Accounts {
         let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, redactor, slot)));
         let account = accept.account.clone();
         let event = Unpublished::of(account_id, &accept.event);
-        match self.store.accept(accept, patience).await? {
+        let accepted = self.store.accept(accept, patience).await?;
+        if !matches!(accepted, Accepted::Created) {
+            self.forget(&kept).await;
+        }
+        match accepted {
             Accepted::Created => {
                 self.told(transition.word, event);
                 match (started, &self.lane) {

@@ -17,6 +17,7 @@ use super::model::{Input, Outcome, Output, Start, Tick};
 use super::probe::unknown;
 use super::progress::{Part, Progress};
 use super::trace::{Entry, Mark, Trace};
+use crate::credentials::large;
 use crate::definitions::{Plan, Step};
 use crate::expression::Scope;
 use crate::lifecycle::{Class, Failure, Phase, ReasonCode, Unknown};
@@ -87,7 +88,7 @@ impl Stepper {
             .unwrap_or_else(|| Progress::begin(if start.action.is_some() { Part::Action } else { start.from.into() }));
         let mut context = Arc::clone(&start.context);
         if !progress.writes.is_empty() {
-            context::write(Arc::make_mut(&mut context), &progress.writes);
+            context::lay(Arc::make_mut(&mut context), &progress.writes);
         }
         Self {
             start,
@@ -190,6 +191,11 @@ impl Stepper {
     #[must_use]
     pub const fn context(&self) -> &Arc<Map<String, Value>> {
         &self.context
+    }
+
+    /// What this run wrote to be kept in the object store, by key: marked, where the context has the values themselves.
+    pub fn large_writes(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.progress.writes.iter().filter(|(_, value)| large::data(value).is_some())
     }
 
     /// The attempts so far.

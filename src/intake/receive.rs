@@ -8,7 +8,7 @@ use super::message::{Envelope, read_body, read_line};
 use super::properties::Beside;
 use super::{Refusal, json};
 use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
-use crate::credentials::{fields, secrets::SecretPaths, token};
+use crate::credentials::{fields, large, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
 use crate::seal::{Fingerprint, hex};
@@ -252,6 +252,12 @@ impl Intake {
                 return Ok(Err(refuse(message)));
             }
         };
+        if !self.accounts.objects.is_configured()
+            && let Some((key, _)) = request.context.iter().find(|(_, value)| large::data(value).is_some())
+        {
+            let message = "no object store is configured for large values: its operator sets `objects.url`";
+            return Ok(Err(Refusal::field(IntakeCode::NotSupported, in_context(key), message)));
+        }
         Ok(check_context(request, &plan, self.accounts.clock.now_ms(), timestamp_ms))
     }
 
@@ -334,6 +340,10 @@ pub fn check_context(
         let message = "an access token is needed: minting one is not supported yet";
         return Err(Refusal::field(IntakeCode::NotSupported, "/context/oauth/token/access_token", message));
     }
+    if let Some(key) = large::empty(&request.context) {
+        let message = "is marked with `truto_obj_store` and has no `data` to keep";
+        return Err(Refusal::field(IntakeCode::Invalid, in_context(key), message));
+    }
     let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
     request.context =
         fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(Refusal::fields)?;
@@ -352,6 +362,10 @@ const fn mints(method: AuthenticationMethod) -> bool {
         AuthenticationMethod::Oauth2ClientCredentials | AuthenticationMethod::KekaOauth => true,
         AuthenticationMethod::Oauth2 | AuthenticationMethod::ApiKey => false,
     }
+}
+
+fn in_context(key: &str) -> String {
+    format!("/context/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn unknown_install() -> Refusal {

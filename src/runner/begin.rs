@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::drive::{Begun, Driver, Stop};
+use super::large::{self, Unfetched};
 use super::{Budgets, Runner};
 use crate::accounts::{Ended, Held, Opened, PlanError, Slot};
 use crate::actions::{AccountFacts, Limits, Progress, Start, Stepper};
@@ -33,6 +34,14 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         Ok(progress) => progress,
         Err(stop) => return stop,
     };
+    let (context, fetched) = match large::fetch(runner, &held, &plan, context, (&paths, &mut redactor)).await {
+        Ok(found) => found,
+        Err(Unfetched::Stop(stop)) => return stop,
+        Err(Unfetched::Failure(failure)) => {
+            let phase = held.run.from_phase;
+            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
+        }
+    };
     let context = Arc::new(context);
     for value in secrets::of_definition(&plan, held.account.authentication_method, &context) {
         redactor.learn_value(&value);
@@ -46,6 +55,7 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         plan,
         paths,
         redactor,
+        fetched,
         begun,
         quadratic,
         context_before: context,

@@ -72,7 +72,8 @@ pub fn ended(
     paths: &SecretPaths,
     redactor: &mut Redactor,
 ) -> Ended {
-    let writes = written(before, stepper.context(), paths, redactor);
+    let mut writes = written(before, stepper.context(), paths, redactor);
+    writes.extend(stepper.large_writes().map(|(key, marked)| (key.clone(), marked.clone())));
     // A provider's words as people may see them.
     let excerpt = |text: &str| redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES);
     let reason = reason.map(|reason| Reason { message: excerpt(&reason.message), ..reason });

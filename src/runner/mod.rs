@@ -11,6 +11,7 @@ mod drive;
 mod end;
 mod gate;
 mod heartbeat;
+mod large;
 mod refresh;
 
 use std::sync::Arc;

@@ -144,8 +144,12 @@ fn theirs(driver: &mut Driver<'_>, context: &Map<String, Value>) -> Result<Input
         Stop::Stuck
     })?;
     driver.redactor.learn(&secret);
-    let (clear, _) = secrets::split(context.clone(), &driver.paths, &mut driver.redactor);
-    Ok(Input::Refreshed { context: secrets::merge(clear, secret) })
+    let (clear, _) = secrets::split(driver.at_rest(context), &driver.paths, &mut driver.redactor);
+    let mut merged = secrets::merge(clear, secret);
+    merged.extend(
+        driver.fetched.keys().filter_map(|key| context.get_key_value(key)).map(|(key, it)| (key.clone(), it.clone())),
+    );
+    Ok(Input::Refreshed { context: merged })
 }
 
 /// Writes the secrets of `context` (or leaves them) and the intent, under the run's fence.
@@ -159,7 +163,7 @@ async fn write(
     let expected_version = driver.held.credential.version;
     let mut change = CredentialChange { expected_version, sealed: None, expires_at_ms: None, refresh_intent };
     if let Some(context) = context {
-        let (_, secret) = secrets::split(context.clone(), &driver.paths, &mut driver.redactor);
+        let (_, secret) = secrets::split(driver.at_rest(context), &driver.paths, &mut driver.redactor);
         driver.redactor.learn(&secret);
         let environment = driver.held.account.environment_id;
         let sealed = accounts.vault.seal_secrets(environment, account, expected_version + 1, &secret);

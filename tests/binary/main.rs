@@ -22,6 +22,7 @@ mod gates;
 mod import;
 mod import_refusals;
 mod keys;
+mod large_values;
 mod outage;
 mod postgres;
 mod providers;

@@ -16,6 +16,7 @@ mod broker;
 mod debug;
 mod exchange;
 mod guide;
+mod objects;
 mod operate;
 mod recorded;
 mod reducers;

@@ -10,7 +10,7 @@ use crate::accounts::Ended;
 use crate::accounts::changes::{self, Entered, concluded, enter, event_of, judge, trigger_of};
 use crate::actions::{Input, Output, Start, Stepper, Tick, WaitReason};
 use crate::credentials::grant::{self, GrantOutcome};
-use crate::credentials::{Redactor, SecretPaths, secrets};
+use crate::credentials::{Redactor, SecretPaths, large, secrets};
 use crate::definitions::credential::RefreshPlan;
 use crate::definitions::{CredentialPlan, Plan};
 use crate::intake::{Refusal, check_context, read_body, read_line};
@@ -118,10 +118,12 @@ impl Trial {
         let read = read_body(for_install(envelope.body, case), Region::Wnam).and_then(|mut request| {
             check_context(&mut request, &plan, case.at_ms, envelope.timestamp_ms).map(|paths| (request, paths))
         });
-        let (request, paths) = match read {
+        let (mut request, paths) = match read {
             Ok(read) => read,
             Err(refusal) => return Ok(Begun::Refused(refusal)),
         };
+        // There is no object store here: what would be kept there is at hand, and the account shows its mark.
+        let large = large::take(&mut request.context);
         let run = Run {
             id: case.run,
             account: case.account,
@@ -146,7 +148,11 @@ impl Trial {
                 (Account { status: Some(Status::Active), proven_at_ms: Some(case.at_ms), ..account }, Vec::new())
             }
         };
-        let context = Arc::new(secrets::merge(account.context.clone(), secret.clone()));
+        let mut context = secrets::merge(account.context.clone(), secret.clone());
+        let (_, hidden) = secrets::split(large.clone(), &paths, &mut redactor);
+        redactor.learn(&hidden);
+        context.extend(large);
+        let context = Arc::new(context);
         for value in secrets::of_definition(&plan, account.authentication_method, &context) {
             redactor.learn_value(&value);
         }
@@ -270,7 +276,8 @@ impl Trial {
 
     /// Tells the account how its run ended.
     fn end(&mut self, ending: (Ending, Option<Reason>), now_ms: i64) -> Ask {
-        let ended = ended(&self.stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
+        let mut ended = ended(&self.stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
+        large::take(&mut ended.writes);
         // A custom action that fails says nothing about the account, unless its credential was refused.
         let told = self.case.action.is_none() || ended.ending == Ending::CredentialRefused;
         let judged = if told { judge(&self.account, self.run.id, ended.ending) } else { Ok(None) };
