@@ -84,7 +84,7 @@ impl Lint {
                 }
                 chosen.extend(read);
             } else if path.exists() {
-                chosen.insert(key(path), Document::read(path).map_err(unreadable)?);
+                chosen.insert(key(path), Document::read(path).map_err(|error| unreadable(&error))?);
             } else {
                 let named = named(what, &mut configured);
                 if named.is_empty() {
@@ -105,7 +105,7 @@ fn key(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-fn unreadable(error: LoadError) -> CliError {
+fn unreadable(error: &LoadError) -> CliError {
     CliError::bad_input(error.to_string())
 }
 
@@ -116,8 +116,8 @@ fn directories(path: &Path) -> Vec<PathBuf> {
 }
 
 fn read_all(directory: &Path) -> Result<Vec<(PathBuf, Document)>, CliError> {
-    let files = files(directory).map_err(unreadable)?;
-    files.iter().map(|file| Ok((key(file), Document::read(file).map_err(unreadable)?))).collect()
+    let files = files(directory).map_err(|error| unreadable(&error))?;
+    files.iter().map(|file| Ok((key(file), Document::read(file).map_err(|error| unreadable(&error))?))).collect()
 }
 
 /// The integration of that name and its installs, taken out of what is configured.

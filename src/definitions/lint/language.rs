@@ -63,27 +63,27 @@ fn variables(outline: &Outline, pointer: &str, found: &mut Vec<Finding>) {
     for variable in &outline.variables {
         let name = &variable.name;
         if let Some(reason) = unsupported(name) {
-            found.push(Finding::error(
-                "unsupported_function",
-                pointer,
-                format!("`${name}` is not supported: {reason}"),
-            ));
-        } else if is_function(name) {
-            continue;
-        } else if variable.is_called {
-            let finding = Finding::error("unknown_function", pointer, format!("there is no function `${name}`"));
-            found.push(match nearest(name, function_names()) {
-                Some(meant) => finding.fix(format!("did you mean `${meant}`?")),
-                None => finding.fix("`tidewaiter eval` tries an expression; docs/definitions.md lists the functions"),
-            });
-        } else {
-            let finding =
-                Finding::warning("unknown_variable", pointer, format!("`${name}` is bound nowhere: it has no value"));
-            found.push(match nearest(name, RESERVED.into_iter()) {
-                Some(meant) => finding.fix(format!("did you mean `${meant}`?")),
-                None => finding.fix(format!("a field of the context is written without `$`: `{name}`")),
-            });
+            let message = format!("`${name}` is not supported: {reason}");
+            found.push(Finding::error("unsupported_function", pointer, message));
+        } else if !is_function(name) {
+            found.push(unbound(name, variable.is_called, pointer));
         }
+    }
+}
+
+fn unbound(name: &str, is_called: bool, pointer: &str) -> Finding {
+    let meant = |candidate: &str| format!("did you mean `${candidate}`?");
+    if is_called {
+        let finding = Finding::error("unknown_function", pointer, format!("there is no function `${name}`"));
+        return match nearest(name, function_names()) {
+            Some(candidate) => finding.fix(meant(candidate)),
+            None => finding.fix("`tidewaiter eval` tries an expression; docs/definitions.md lists the functions"),
+        };
+    }
+    let finding = Finding::warning("unknown_variable", pointer, format!("`${name}` is bound nowhere: it has no value"));
+    match nearest(name, RESERVED.into_iter()) {
+        Some(candidate) => finding.fix(meant(candidate)),
+        None => finding.fix(format!("a field of the context is written without `$`: `{name}`")),
     }
 }
 
