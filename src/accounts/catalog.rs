@@ -11,10 +11,8 @@ use lru::LruCache;
 use uuid::Uuid;
 
 use super::{Vault, VaultError};
-use crate::definitions::{CompileError, DefinitionSet, Effective, Plan};
-use crate::store::{
-    DefinitionHash, InstallEntry, Store, StoreError, StoredDefinitions, StoredInstall, StoredIntegration,
-};
+use crate::definitions::{CompileError, Effective, Plan};
+use crate::store::{DefinitionHash, InstallEntry, Store, StoreError};
 
 /// How many compiled plans are kept.
 const PLANS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
@@ -39,8 +37,8 @@ pub enum PlanError {
 /// The copy.
 #[derive(Debug)]
 pub struct Catalog {
-    store: Arc<dyn Store>,
-    vault: Vault,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) vault: Vault,
     installs: RwLock<HashMap<Uuid, Arc<InstallEntry>>>,
     plans: Mutex<LruCache<DefinitionHash, Arc<Plan>>>,
     reading: tokio::sync::Mutex<()>,
@@ -120,40 +118,5 @@ impl Catalog {
 
     fn compiled(&self, hash: DefinitionHash) -> Option<Arc<Plan>> {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).map(Arc::clone)
-    }
-
-    /// Puts definitions into the store, those that differ; answers how many rows changed.
-    ///
-    /// # Errors
-    /// When something cannot be sealed or the store does not take it.
-    pub async fn apply(&self, set: &DefinitionSet) -> Result<u64, PlanError> {
-        let mut stored = StoredDefinitions { environments: set.environments.clone(), ..StoredDefinitions::default() };
-        for integration in &set.integrations {
-            let effective = Effective::of(integration);
-            let sealed = self.vault.seal_integration(integration.id, &effective.to_bytes())?;
-            stored.integrations.push(StoredIntegration { face: integration.face(), hash: effective.hash(), sealed });
-        }
-        for install in &set.installs {
-            let (Some(integration), Some(effective)) = (set.integration(&install.integration), set.effective(install))
-            else {
-                // `load` refuses a set whose install names an unknown integration.
-                continue;
-            };
-            let hash = effective.hash();
-            let overrides = serde_json::to_vec(&install.overrides).map_err(|_| VaultError::Shape)?;
-            stored.effective.push((hash, self.vault.seal_effective(hash, &effective.to_bytes())?));
-            stored.installs.push(StoredInstall {
-                id: install.id,
-                environment_id: install.environment_id,
-                integration_id: integration.id,
-                is_enabled: install.is_enabled,
-                hash,
-                sealed: self.vault.seal_override(install.environment_id, install.id, &overrides)?,
-                effective: hash,
-            });
-        }
-        let changed = self.store.save_definitions(stored).await?;
-        self.refresh().await?;
-        Ok(changed)
     }
 }

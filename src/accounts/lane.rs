@@ -6,11 +6,13 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
+use super::tenants::{Seat, Tenants};
 use crate::credentials::Redactor;
 use crate::lifecycle::Region;
 use crate::store::Claimed;
@@ -48,6 +50,7 @@ pub struct FastLane {
     /// The regions it serves.
     pub regions: Vec<Region>,
     slots: Arc<Semaphore>,
+    tenants: Arc<Tenants>,
     backlog: AtomicBool,
     held: Arc<Mutex<HashSet<Uuid>>>,
     started: mpsc::UnboundedSender<Started>,
@@ -60,6 +63,7 @@ pub struct FastLane {
 pub struct Slot {
     run: Option<Uuid>,
     held: Arc<Mutex<HashSet<Uuid>>>,
+    seat: Option<Seat>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -80,9 +84,14 @@ impl Drop for Slot {
 }
 
 impl FastLane {
-    /// A lane of `slots` slots, and the runner's end of it.
+    /// A lane of `slots` slots, of which one tenant takes `share` while others have work here; and the runner's end of it.
     #[must_use]
-    pub fn new(worker: Uuid, regions: Vec<Region>, slots: usize) -> (Arc<Self>, mpsc::UnboundedReceiver<Started>) {
+    pub fn new(
+        worker: Uuid,
+        regions: Vec<Region>,
+        slots: usize,
+        share: usize,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Started>) {
         // Unbounded, but never longer than there are slots: whatever is sent holds one.
         let (started, receiver) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(slots));
@@ -90,6 +99,7 @@ impl FastLane {
             worker,
             regions,
             slots,
+            tenants: Tenants::new(share),
             backlog: AtomicBool::new(true),
             held: Arc::default(),
             started,
@@ -100,26 +110,39 @@ impl FastLane {
 
     /// A free slot for a new run, when the lane is open for its region.
     #[must_use]
-    pub fn enter(&self, region: Region, run: Uuid) -> Option<Slot> {
+    pub fn enter(&self, region: Region, tenant: &str, run: Uuid) -> Option<Slot> {
         if self.backlog.load(Ordering::Relaxed) || !self.regions.contains(&region) {
             return None;
         }
         let mut slot = self.try_slot()?;
         slot.hold(run);
-        Some(slot)
+        self.admit(&mut slot, tenant).then_some(slot)
+    }
+
+    /// Counts a slot as the tenant's; false when that one has its share.
+    #[must_use]
+    pub fn admit(&self, slot: &mut Slot, tenant: &str) -> bool {
+        slot.seat = self.tenants.enter(tenant);
+        slot.seat.is_some()
+    }
+
+    /// How long a run rests that was not admitted.
+    #[must_use]
+    pub fn rest(&self, tenant: &str) -> Duration {
+        self.tenants.rest(tenant)
     }
 
     /// Any free slot.
     #[must_use]
     pub fn try_slot(&self) -> Option<Slot> {
         let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        Some(Slot { run: None, held: Arc::clone(&self.held), _permit: permit })
+        Some(Slot { run: None, held: Arc::clone(&self.held), seat: None, _permit: permit })
     }
 
     /// Waits for a free slot; `None` when the lane is closed for good.
     pub async fn slot(&self) -> Option<Slot> {
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        Some(Slot { run: None, held: Arc::clone(&self.held), _permit: permit })
+        Some(Slot { run: None, held: Arc::clone(&self.held), seat: None, _permit: permit })
     }
 
     /// Hands a run to the runner.

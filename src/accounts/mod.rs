@@ -6,12 +6,16 @@
 
 mod advance;
 mod answer;
+mod applied;
 mod catalog;
+pub mod changes;
 mod fair;
 mod import;
 mod lane;
+mod large;
 mod outlet;
 mod replay;
+mod tenants;
 mod vault;
 
 use std::sync::Arc;
@@ -20,16 +24,19 @@ use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
 pub use answer::{account_answer, new_account_answer};
+pub use applied::{Applied, AppliedInstall, AppliedIntegration, Change};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
 pub use lane::{FastLane, Opened, Slot, Started};
+pub use large::{FetchError, KeepError};
 pub use outlet::{Fresh, Outlet, Told};
 pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;
 use crate::lifecycle::Word;
+use crate::objects::Objects;
 use crate::store::{Store, Unpublished};
 use crate::telemetry::Metrics;
 
@@ -40,6 +47,8 @@ pub struct Accounts {
     pub store: Arc<dyn Store>,
     /// Opens and seals their secrets.
     pub vault: Vault,
+    /// Keeps the large values of their contexts.
+    pub objects: Objects,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
     /// The definitions.

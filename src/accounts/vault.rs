@@ -103,6 +103,11 @@ impl Vault {
         Ok(self.0.seal(&shared("integrations", "sealed", id.as_bytes()), document)?)
     }
 
+    /// Opens an integration's definition, of any of its versions.
+    pub fn open_integration(&self, id: Uuid, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.open(&shared("integrations", "sealed", id.as_bytes()), sealed)?.expose_secret().clone())
+    }
+
     /// Seals an install's override.
     pub fn seal_override(&self, environment: Uuid, id: Uuid, document: &[u8]) -> Result<Sealed, VaultError> {
         let row = id.as_bytes();
@@ -118,6 +123,18 @@ impl Vault {
     /// Opens an effective definition.
     pub fn open_effective(&self, hash: DefinitionHash, sealed: &Sealed) -> Result<Vec<u8>, VaultError> {
         Ok(self.0.open(&shared("effective_definitions", "sealed", &hash.0), sealed)?.expose_secret().clone())
+    }
+
+    /// Seals a large value of a context.
+    pub fn seal_object(&self, environment: Uuid, object: Uuid, value: &Value) -> Result<Sealed, VaultError> {
+        let plain = serde_json::to_vec(value).map_err(|_| VaultError::Shape)?;
+        Ok(self.0.seal(&object_of(environment, object.as_bytes()), &plain)?)
+    }
+
+    /// Opens a large value of a context.
+    pub fn open_object(&self, environment: Uuid, object: Uuid, sealed: &Sealed) -> Result<Value, VaultError> {
+        let plain = self.0.open(&object_of(environment, object.as_bytes()), sealed)?;
+        serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
     }
 
     /// Seals a setting of the installation.
@@ -137,6 +154,10 @@ fn secrets_of(environment: Uuid, row: &[u8], version: i64) -> Binding<'_> {
 
 fn progress_of(environment: Uuid, row: &[u8]) -> Binding<'_> {
     Binding { table: "runs", field: "progress", environment, row, version: 0 }
+}
+
+fn object_of(environment: Uuid, row: &[u8]) -> Binding<'_> {
+    Binding { table: "objects", field: "context", environment, row, version: 0 }
 }
 
 /// What belongs to no environment.

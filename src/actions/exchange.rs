@@ -38,9 +38,9 @@ impl Stepper {
             return Some(self.probe(step, probe, tick));
         }
         if let Some(intent) = &self.progress.intent {
-            if self.progress.word.take().is_some() {
+            if let Some(word) = self.progress.word.take() {
                 // Used up before it goes out: nobody allowed a third time.
-                self.resending = true;
+                self.used = Some(word);
                 self.dirty = true;
             }
             return Some(Output::Send(intent.request(timeout)));

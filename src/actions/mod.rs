@@ -8,9 +8,9 @@
 //! what a step is performed for (the items of its loop), `exchange` asks the provider, `probe` whether a request
 //! whose answer was lost had its effect, `react` decides what follows from a failure, `local` performs the steps that need
 //! nobody, `place` is what a step sees, `request` renders (`caller` what a step brings for a resource's method, `body`
-//! and `multipart` what is sent), `response` reads (`parse` its bytes), `classify` sorts failures (`scopes` says more
-//! of a 403), `progress` is what survives a crash and `trace` what people see; `paging` leads
-//! from one page of a list to the next. Lacks: definitions' own rate-limit expressions.
+//! and `multipart` what is sent, `paging` which page is asked for), `response` reads (`parse` its bytes), `rate_limit`
+//! knows limited answers, `classify` sorts failures (`scopes` says more of a 403), `progress` is what survives a crash and
+//! `trace` what people see.
 
 mod body;
 mod caller;
@@ -25,6 +25,7 @@ mod parse;
 mod place;
 mod probe;
 mod progress;
+mod rate_limit;
 mod react;
 mod request;
 mod response;
@@ -39,7 +40,7 @@ mod walk;
 mod tests;
 
 pub use classify::MAX_MESSAGE_BYTES;
-pub use model::{AccountFacts, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
+pub use model::{AccountFacts, GateScope, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
 pub use progress::Progress;
 pub use stepper::Stepper;
 pub use trace::Trace;

@@ -102,6 +102,11 @@ pub enum Input {
     NotRefreshed(Failure),
     /// The time is over.
     Waited,
+    /// The request was not sent: the way to its host is closed for now. It costs no attempt.
+    Gated {
+        /// How long to wait.
+        after: Duration,
+    },
 }
 
 impl fmt::Debug for Input {
@@ -115,6 +120,7 @@ impl fmt::Debug for Input {
             Self::Refreshed { .. } => f.write_str("Refreshed"),
             Self::NotRefreshed(failure) => f.debug_tuple("NotRefreshed").field(failure).finish(),
             Self::Waited => f.write_str("Waited"),
+            Self::Gated { after } => f.debug_struct("Gated").field("after", after).finish(),
         }
     }
 }
@@ -134,6 +140,8 @@ pub enum Output {
         reason: WaitReason,
         /// How long.
         after: Duration,
+        /// Whom else it concerns: their requests to the same host are not sent meanwhile.
+        gate: Option<GateScope>,
     },
     /// The run has ended.
     Done(Outcome),
@@ -148,6 +156,15 @@ pub enum WaitReason {
     RateLimited,
     /// A token refresh failed and is made again.
     RefreshBackoff,
+    /// The way to the host is closed.
+    Gated,
+}
+
+/// Who waits together with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateScope {
+    /// Every account of the install.
+    Install,
 }
 
 /// How a run ended.

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::classify::Refusal;
 use super::context;
-use super::model::{Outcome, Output, Tick, WaitReason};
+use super::model::{GateScope, Outcome, Output, Tick, WaitReason};
+use super::rate_limit;
 use super::stepper::{RefreshCause, Stepper};
 use super::trace::Mark;
-use crate::definitions::{Authorization, RequestPlan, Step};
+use crate::definitions::{Authorization, LimitScope, RequestPlan, Step};
 use crate::lifecycle::{Class, Failure, ReasonCode};
 
 /// Answers of one step that ask to wait, at most; so that a policy without pauses ends too.
@@ -27,7 +28,7 @@ impl Stepper {
             Class::OutcomeUnknown if step.probe.is_some() => self.begin_probe(tick),
             Class::OutcomeUnknown => self.fail(failure),
             Class::Unauthorized => self.unauthorized(step, request, failure, tick),
-            Class::RateLimited => self.rate_limited(step, failure, retry_after, tick),
+            Class::RateLimited => self.rate_limited(step, request, failure, retry_after, tick),
             Class::Transient => self.transient(step, failure, retry_after, tick),
         }
     }
@@ -56,7 +57,14 @@ impl Stepper {
     }
 
     /// A wait that the provider asked for costs no attempt; the waits of a step are bounded together.
-    fn rate_limited(&mut self, step: &Step, failure: Failure, retry_after: Option<Duration>, tick: Tick) -> Output {
+    fn rate_limited(
+        &mut self,
+        step: &Step,
+        request: &RequestPlan,
+        failure: Failure,
+        retry_after: Option<Duration>,
+        tick: Tick,
+    ) -> Output {
         let limit = self.start.limits.wait;
         let tries = self.progress.step.tries();
         let waited = Duration::from_millis(tries.rate_limited_ms);
@@ -64,14 +72,30 @@ impl Stepper {
         let answers = tries.rate_limited;
         // At least half of the backoff's ceiling, so that `Retry-After: 0` is not an invitation to hammer.
         let ceiling = Duration::from_millis(self.start.retry.ceiling_ms(answers));
-        let jittered = ceiling / 2 + (ceiling / 2).mul_f64(f64::from(tick.jitter) / f64::from(u32::MAX));
-        let after = retry_after.map_or(jittered, |asked| asked.max(ceiling / 2)).min(limit);
+        // Runs that were limited together do not come back together.
+        let untold =
+            || rate_limit::UNTOLD + (rate_limit::UNTOLD / 10).mul_f64(f64::from(tick.jitter) / f64::from(u32::MAX));
+        let after = retry_after.unwrap_or_else(untold).max(ceiling / 2).min(limit);
         if answers > MAX_RATE_LIMITED || waited + after > limit || self.remaining().is_zero() {
             return self.give_up_or_walk(step, failure, tick);
         }
         self.progress.step.tries().rate_limited_ms += after.as_millis() as u64;
         self.forget_refused(step);
-        self.wait(WaitReason::RateLimited, after)
+        let install = request.rate_limit.as_ref().is_some_and(|plan| plan.scope == LimitScope::Install);
+        let gate = install.then_some(GateScope::Install);
+        self.refresh_next = false;
+        Output::Wait { reason: WaitReason::RateLimited, after, gate }
+    }
+
+    /// The request that was to go out did not, and had no effect: its intent is withdrawn and it is rendered again.
+    pub(super) fn gated(&mut self, after: Duration) -> Output {
+        let had_intent = self.progress.intent.is_some();
+        self.withdraw();
+        self.dirty |= had_intent && self.progress.intent.is_none();
+        let tries = self.progress.step.tries();
+        tries.attempts = tries.attempts.saturating_sub(1);
+        self.sent_at_ms = None;
+        self.wait(WaitReason::Gated, after.min(self.start.limits.wait))
     }
 
     pub(super) fn transient(
@@ -102,7 +126,7 @@ impl Stepper {
 
     pub(super) fn wait(&mut self, reason: WaitReason, after: Duration) -> Output {
         self.refresh_next = reason == WaitReason::RefreshBackoff;
-        Output::Wait { reason, after }
+        Output::Wait { reason, after, gate: None }
     }
 
     /// Asks for a new token before the present one expires.
@@ -116,7 +140,7 @@ impl Stepper {
         // Durable before the next request, or a successor would lay the older token over the new one.
         self.dirty |= context::forget_token(&mut self.progress.writes);
         self.scope = None;
-        context::write(&mut context, &self.progress.writes);
+        context::lay(&mut context, &self.progress.writes);
         self.context = Arc::new(context);
         let tries = self.progress.step.tries();
         tries.refresh_failures = 0;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::classify::{Refusal, cut, expression_failure, provider_message, retry_after, send_failure, status_failure};
 use super::parse::{self, Parsed};
-use super::scopes;
+use super::{rate_limit, scopes};
 use crate::definitions::{RequestPlan, ResponsePath};
 use crate::expression::{Scope, Shared};
 use crate::lifecycle::{Class, Failure};
@@ -41,7 +41,11 @@ pub(super) fn read(
         ("headers", Arc::clone(&headers).into()),
         ("body", Arc::clone(&body).into()),
     ]);
+    let limits = plan.rate_limit.as_ref();
     let verdict = match &plan.error_expression {
+        _ if rate_limit::is_limited(limits, status, &headers, scope) => {
+            Verdict::Error { status: 429, message: None, headers: None }
+        }
         None => Verdict::ByStatus,
         Some(expression) => {
             scope.set("response", whole.clone());
@@ -79,7 +83,8 @@ pub(super) fn read(
     if let Some(mapped) = mapped {
         let lacks = plan.scopes.as_ref().filter(|_| mapped == 403).and_then(|needed| scopes::missing(needed, scope));
         let answer = Refused { status, mapped, said, lacks, body: &body, headers: &headers };
-        return Err(Refusal { answer: Some(whole), ..answer.refusal(retry_safe, now_ms) });
+        let refusal = rate_limit::timed(answer.refusal(retry_safe, now_ms), limits, &headers, scope, now_ms);
+        return Err(Refusal { answer: Some(whole), ..refusal });
     }
     let body = said.result.map_or(body, Arc::new);
     let result = match &plan.response_path {

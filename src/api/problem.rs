@@ -99,7 +99,7 @@ impl From<StoreError> for Problem {
                     "the database does not answer; the request may be repeated (with the same Idempotency-Key)";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
             }
-            StoreError::Refused(_) | StoreError::Schema(_) => {
+            StoreError::Refused(_) | StoreError::Moved(_) | StoreError::Schema(_) => {
                 tell_seldom(&error, "a request to the API cannot be served");
                 let detail = "the request cannot be stored or read; repeating it does not help, the log says why";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, false, detail)

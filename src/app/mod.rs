@@ -9,7 +9,8 @@ mod run;
 mod sessions;
 pub mod stub;
 
-pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, wait_for_store};
+pub use outfit::{budgets, open_upstream};
+pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, read_definitions, wait_for_store};
 pub use run::{Worker, run};
 
 /// Why a process does not start. Its exit code follows from the kind.

@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 use super::intake::open_broker;
 use super::{StartError, check_keys};
 use crate::broker::{Broker, Publisher};
-use crate::config::{DatabaseKind, Settings, Sink};
+use crate::config::{self, DatabaseKind, Settings, Sink};
 use crate::relay::{EventSink, ExchangeSink, NdjsonSink, NoSink};
-use crate::runner::Budgets;
+use crate::runner::{Budgets, CircuitPolicy};
 use crate::store::sqlite::FileLock;
 use crate::upstream::{ClientOptions, HttpUpstream, PolicyOptions};
 
@@ -104,7 +104,11 @@ fn open_exchange(
     Ok((Arc::new(ExchangeSink { publisher: publisher.clone(), exchange, mode }), Some(publisher)))
 }
 
-fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
+/// The client, as the settings want it.
+///
+/// # Errors
+/// [`StartError::BadInput`] when it cannot be made.
+pub fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
     let policy = PolicyOptions {
         allow_addresses: settings.upstream.allow_networks.clone(),
         deny_addresses: settings.upstream.deny_networks.clone(),
@@ -127,7 +131,9 @@ fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
     HttpUpstream::new(&options).map_err(|error| StartError::BadInput(error.to_string()))
 }
 
-pub(super) fn budgets(settings: &Settings) -> Budgets {
+/// How long and how often, as the settings say.
+#[must_use]
+pub const fn budgets(settings: &Settings) -> Budgets {
     Budgets {
         retry: settings.retry,
         request: settings.limits.request_timeout,
@@ -136,4 +142,9 @@ pub(super) fn budgets(settings: &Settings) -> Budgets {
         run: settings.limits.run_deadline,
         drain: settings.limits.drain,
     }
+}
+
+pub(super) const fn circuit(settings: &Settings) -> CircuitPolicy {
+    let config::Circuit { failures, accounts, base, cap } = settings.circuit;
+    CircuitPolicy { failures, accounts, base, cap }
 }

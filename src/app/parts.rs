@@ -8,11 +8,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
-use crate::accounts::{Accounts, Catalog, FairKeys, FastLane, Outlet, PlanError, Vault};
+use crate::accounts::{Accounts, Applied, Catalog, FairKeys, FastLane, Outlet, PlanError, Vault};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{DatabaseKind, Settings};
-use crate::definitions;
+use crate::definitions::{self, DefinitionSet};
 use crate::intake::Intake;
+use crate::objects::Objects;
 use crate::reconnect::Reconnect;
 use crate::seal::{Fingerprint, KeyProblem, Sealer, create_key_file};
 use crate::store::postgres::Postgres;
@@ -134,6 +135,8 @@ pub async fn open_parts(
     let accounts = Accounts {
         store,
         vault,
+        objects: Objects::open(settings.objects.as_ref())
+            .map_err(|why| StartError::BadInput(format!("`objects`: {why}")))?,
         clock,
         catalog,
         fair: Arc::new(FairKeys::default()),
@@ -168,20 +171,31 @@ impl Parts {
             );
             return Ok(());
         }
-        let changed = self.apply_definitions(settings).await?;
+        let changed = self.apply_definitions(settings).await?.rows;
         tracing::info!(changed, "definitions are loaded");
         Ok(())
     }
 
-    /// Reads the definitions' files and puts what differs into the store; answers how many rows changed.
+    /// Reads the definitions' files and puts what differs into the store; answers what became of each.
     ///
     /// # Errors
     /// A file that cannot be used ([`StartError::BadInput`]), or a store that does not take them.
-    pub async fn apply_definitions(&self, settings: &Settings) -> Result<u64, StartError> {
-        let directories = &settings.definitions;
-        let set = definitions::load(&directories.integrations_dir, &directories.installs_dir)
-            .map_err(|error| StartError::BadInput(error.to_string()))?;
-        self.accounts.catalog.apply(&set).await.map_err(|error| match error {
+    pub async fn apply_definitions(&self, settings: &Settings) -> Result<Applied, StartError> {
+        self.apply_definitions_over(settings, &[]).await
+    }
+
+    /// The same where the integrations that `over` names are still at the version that it names.
+    ///
+    /// # Errors
+    /// As [`Parts::apply_definitions`]; nothing is written where a version is another.
+    pub async fn apply_definitions_over(
+        &self,
+        settings: &Settings,
+        over: &[(String, i64)],
+    ) -> Result<Applied, StartError> {
+        let set = read_definitions(settings)?;
+        self.accounts.catalog.apply(&set, over).await.map_err(|error| match error {
+            PlanError::Store(StoreError::Moved(why)) => StartError::BadInput(why),
             PlanError::Store(StoreError::Refused(why)) => StartError::BadInput(format!(
             "the definitions do not go together with those in the database ({why}): a name stands there under another \
              id; keep the id of an integration that has a name, or choose another name"
@@ -190,6 +204,16 @@ impl Parts {
             other => StartError::BadInput(other.to_string()),
         })
     }
+}
+
+/// Reads the definitions' files.
+///
+/// # Errors
+/// [`StartError::BadInput`] with the first that cannot be used.
+pub fn read_definitions(settings: &Settings) -> Result<DefinitionSet, StartError> {
+    let directories = &settings.definitions;
+    definitions::load(&directories.integrations_dir, &directories.installs_dir)
+        .map_err(|error| StartError::BadInput(error.to_string()))
 }
 
 /// Looks at the key file before anything is waited for; one that is to be made is not missed here.

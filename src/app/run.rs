@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::{sample, watch_database};
 use super::intake::BrokerIntake;
-use super::outfit::{Outfit, budgets};
+use super::outfit::{Outfit, budgets, circuit};
 use super::{Parts, StartError, open_parts, open_store, wait_for_store};
 use crate::accounts::{FastLane, Started};
 use crate::api::{self, Api, Door, Probes};
@@ -18,7 +18,7 @@ use crate::broker::{Broker, Publisher, SessionState};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Settings};
 use crate::relay::{EventSink, Relay};
-use crate::runner::Runner;
+use crate::runner::{Gates, HostCaps, Runner};
 use crate::store::sqlite::FileLock;
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
@@ -210,6 +210,8 @@ impl Worker {
             accounts: self.parts.accounts.clone(),
             lane: Arc::clone(&self.lane),
             upstream: Arc::new(upstream),
+            gates: Gates::new(circuit(settings), metrics.clone()),
+            hosts: HostCaps::new(settings.upstream.host_requests, metrics.clone()),
             budgets: budgets(settings),
             heavy: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             tasks: self.stages.work.clone(),
@@ -306,7 +308,8 @@ async fn prepare(
     alone: bool,
 ) -> Result<Prepared, StartError> {
     let worker = SystemClock::default().new_id();
-    let (lane, started) = FastLane::new(worker, settings.worker.regions.clone(), settings.worker.slots);
+    let config::Worker { slots, share, regions } = &settings.worker;
+    let (lane, started) = FastLane::new(worker, regions.clone(), *slots, *share);
     let parts = open_parts(settings, Arc::clone(store), Some(Arc::clone(&lane)), metrics.clone()).await?;
     parts.load_definitions(settings).await?;
     if alone {

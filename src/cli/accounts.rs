@@ -12,7 +12,7 @@ use crate::accounts::account_answer;
 use crate::clock::rfc3339;
 use crate::events::account_object;
 use crate::lifecycle::{Region, Status, status_word};
-use crate::store::{Account, AccountFilter, RunView, Store};
+use crate::store::{Account, AccountFilter, ClosedGate, RunView, Store};
 
 /// Accounts.
 #[derive(Debug, Subcommand)]
@@ -138,12 +138,27 @@ async fn show(globals: &Globals, store: &Arc<dyn Store>, id: Uuid) -> Result<Exi
     output.text("\n")?;
     output.text(&runs(&store.runs(id, RUNS).await?).to_string())?;
     output.text("\n")?;
+    let mut closed = store.closed_gates().await?;
+    closed.retain(|gate| gate.install == account.environment_integration_id);
+    if !closed.is_empty() {
+        output.text(&gates(&closed).to_string())?;
+        output.text("\n")?;
+    }
     let mut told = Table::new(["sequence", "event"]);
     for event in store.account_events(id, 1, PAGE).await? {
         told.row([&event.sequence.to_string(), &event.event_type]);
     }
     output.text(&told.to_string())?;
     Ok(Exit::Done)
+}
+
+/// What runs of the account's install may be waiting for.
+fn gates(closed: &[ClosedGate]) -> Table {
+    let mut table = Table::new(["closed gate", "reason", "seconds left"]);
+    for gate in closed {
+        table.row([gate.host.as_str(), gate.reason.as_str(), &(gate.left_ms / 1000).to_string()]);
+    }
+    table
 }
 
 /// Runs for people, latest first.

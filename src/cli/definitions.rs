@@ -1,35 +1,143 @@
-//! `tidewaiter definitions apply`.
+//! `tidewaiter definitions`: integrations and installs, checked, tried, applied and looked at.
 
-use clap::Subcommand;
+mod diff;
+mod lint;
+mod show;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 use serde_json::json;
+use uuid::Uuid;
 
+use super::choice::id;
 use super::store::{Need, with_store};
+use super::trial::{Record, Try};
 use super::{CliError, Exit, Globals};
+use crate::accounts::{Applied, Change};
 use crate::app;
 
 /// Integrations and installs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Definitions {
+    /// Find everything that is wrong or looks wrong in definitions, without applying them.
+    #[command(after_help = lint::HELP)]
+    Lint(lint::Lint),
     /// Read `definitions.integrations_dir` and `definitions.installs_dir`, check everything, and put what differs into
     /// the database. Running workers see it within seconds; runs that are under way keep theirs.
-    Apply,
+    Apply(Apply),
+    Try(Try),
+    Record(Record),
+    /// List the integrations of the database with their versions and installs.
+    List,
+    /// Show a definition of the database as JSON. Secrets are masked.
+    Show(Show),
+    /// Show what is different between two versions of an integration, or between the database and a file. Secrets are
+    /// masked. Ends with 1 when there is a difference.
+    #[command(after_help = diff::HELP)]
+    Diff(Diff),
+}
+
+/// Which definitions to apply.
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// Apply only if this integration is still at this version in the database (`definitions list`). Repeatable.
+    #[arg(long, value_name = "NAME=VERSION", value_parser = named_version)]
+    over: Vec<(String, i64)>,
+    /// Only say what would change.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which definition.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The integration's name.
+    name: String,
+    /// The definition that this install's runs work with: integration, override and variables in one.
+    #[arg(long, value_name = "INSTALL", value_parser = id, conflicts_with = "version")]
+    effective: Option<Uuid>,
+    /// Another version than the latest.
+    #[arg(long, value_name = "N")]
+    version: Option<i64>,
+}
+
+/// Which two definitions.
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The integration's name.
+    name: String,
+    /// From this version; without it, from the latest.
+    #[arg(long, value_name = "N")]
+    from: Option<i64>,
+    /// To this version. Without it and without --file: to the latest if --from is given, else to the file that
+    /// `definitions apply` would read.
+    #[arg(long, value_name = "N", conflicts_with = "file")]
+    to: Option<i64>,
+    /// To this file.
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+fn named_version(text: &str) -> Result<(String, i64), String> {
+    let (name, version) = text.split_once('=').ok_or("must be NAME=VERSION, such as harbour=3")?;
+    let version = version.parse().map_err(|_| format!("`{version}` is not a version"))?;
+    Ok((name.to_owned(), version))
 }
 
 impl Definitions {
     pub(super) fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
-        let Self::Apply = self;
-        let changed = with_store(globals, Need::Made, async |settings, store, metrics| {
-            let parts = app::open_parts(&settings, store, None, metrics).await?;
-            Ok(parts.apply_definitions(&settings).await?)
-        })?;
-        let mut output = globals.output();
-        if output.is_json() {
-            output.json(&json!({ "changed": changed }))?;
-        } else if changed == 0 {
-            output.line("nothing differs from what the database has")?;
-        } else {
-            output.line(&format!("{changed} environments, integrations and installs were changed"))?;
+        match self {
+            Self::Lint(lint) => lint.run(globals),
+            Self::Apply(apply) => apply.run(globals),
+            Self::Try(verb) => verb.run(globals),
+            Self::Record(verb) => verb.run(globals),
+            Self::List => with_store(globals, Need::Existing, async |_, store, _| show::list(globals, &store).await),
+            Self::Show(show) => show.run(globals),
+            Self::Diff(diff) => diff.run(globals),
         }
+    }
+}
+
+impl Apply {
+    fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
+        let applied = with_store(globals, Need::Made, async |settings, store, metrics| {
+            let parts = app::open_parts(&settings, store, None, metrics).await?;
+            if self.dry_run {
+                let set = app::read_definitions(&settings)?;
+                return Ok(parts.accounts.catalog.compare(&set).await?);
+            }
+            Ok(parts.apply_definitions_over(&settings, &self.over).await?)
+        })?;
+        tell(globals, &applied, self.dry_run)?;
         Ok(Exit::Done)
+    }
+}
+
+fn tell(globals: &Globals, applied: &Applied, dry_run: bool) -> Result<(), CliError> {
+    let mut output = globals.output();
+    if output.is_json() {
+        return output.json(&json!({
+            "changed": applied.rows, "dry_run": dry_run,
+            "integrations": applied.integrations, "installs": applied.installs,
+        }));
+    }
+    let would = if dry_run { "would be " } else { "" };
+    for it in applied.integrations.iter().filter(|it| it.change != Change::Unchanged) {
+        let what = if it.change == Change::New { "new" } else { "changed" };
+        output.line(&format!("{}: {would}{what}, version {}", it.integration, it.version))?;
+    }
+    for it in applied.installs.iter().filter(|it| it.change != Change::Unchanged) {
+        let what = if it.change == Change::New { "new" } else { "changed" };
+        output.line(&format!("install {} of {}: {would}{what}", it.install, it.integration))?;
+    }
+    let changes = applied.integrations.iter().map(|it| it.change).chain(applied.installs.iter().map(|it| it.change));
+    let unchanged = changes.filter(|change| *change == Change::Unchanged).count();
+    match (applied.integrations.len() + applied.installs.len(), unchanged) {
+        (all, unchanged) if all == unchanged && applied.rows == 0 => {
+            output.line("nothing differs from what the database has")
+        }
+        (_, 0) => Ok(()),
+        (_, unchanged) => output.line(&format!("{unchanged} unchanged")),
     }
 }

@@ -1,17 +1,19 @@
-//! `tidewaiter eval`: one template, text or expression of a definition, tried on JSON.
+//! `tidewaiter eval`: one template, text or expression of a definition, tried on JSON, or many, one a line.
+
+mod batch;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::process::on_a_large_stack;
 use super::{CliError, Exit, Globals, Output};
 use crate::clock::{Clock, SystemClock};
-use crate::expression::{Encoding, ExprError, Expression, Scope, Template, Text};
+use crate::expression::{Encoding, ExprError, Expression, Profile, Scope, Template, Text};
 
 /// Try a template, a text with placeholders or a JSONata expression on JSON.
 #[derive(Debug, Args)]
@@ -21,11 +23,36 @@ pub(super) struct Eval {
     /// What it sees: JSON objects, each evaluated by itself; `-` is standard input. Without it, one empty object.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// What expressions may do: `production` is what definitions get, with our functions and limits; `conformance` is the
+    /// engine alone under the limits of JSONata's own test suite.
+    #[arg(long, value_name = "PROFILE", default_value = "production")]
+    profile: Profiles,
+}
+
+/// The names of the profiles.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Profiles {
+    Production,
+    Conformance,
+}
+
+impl From<Profiles> for Profile {
+    fn from(name: Profiles) -> Self {
+        match name {
+            Profiles::Production => Self::Production,
+            Profiles::Conformance => Self::Conformance,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct What {
+    /// Many of them, from standard input: one JSON object a line, `{"jsonata": "…"}`, `{"template": …}` (every placeholder
+    /// must find something) or `{"placeholder": …}` (as the model's engine), each with `input` and `bindings` as it likes.
+    /// A line is answered by a line: `{"value": …}`, `{"undefined": true}` or `{"error": {"code", "message", "position"}}`.
+    #[arg(long, conflicts_with = "input")]
+    batch: bool,
     /// A JSONata expression, as in `{{= … }}`.
     #[arg(long, value_name = "EXPR")]
     jsonata: Option<String>,
@@ -63,17 +90,21 @@ impl Eval {
     }
 
     fn evaluate(&self, output: &mut Output) -> Result<Exit, CliError> {
-        let compiled = self.what.compile()?;
+        if self.what.batch {
+            let clock = SystemClock::default();
+            return batch::run(self.profile.into(), &clock, io::stdin().lock(), output);
+        }
+        let compiled = self.what.compile(self.profile.into())?;
         let Some(path) = &self.input else { return one(&compiled, Map::new(), output) };
         all(&compiled, &path.display().to_string(), open(path)?, output)
     }
 }
 
 impl What {
-    fn compile(&self) -> Result<Compiled, CliError> {
+    fn compile(&self, profile: Profile) -> Result<Compiled, CliError> {
         let syntax = |error: ExprError| CliError::bad_input(error.to_string());
         if let Some(source) = &self.jsonata {
-            return Expression::compile(source).map(Compiled::Expression).map_err(syntax);
+            return Expression::compile_for(profile, source, &Map::new()).map(Compiled::Expression).map_err(syntax);
         }
         if let Some(source) = &self.placeholder {
             return Text::compile(source, Encoding::None).map(Compiled::Text).map_err(syntax);
@@ -163,7 +194,11 @@ mod tests {
         let mut exit = Ok(Exit::Done);
         let text = written(json, |output| {
             let text = inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            exit = line.eval.what.compile().and_then(|compiled| all(&compiled, "inputs", text.as_bytes(), output));
+            exit = line
+                .eval
+                .what
+                .compile(Profile::Production)
+                .and_then(|compiled| all(&compiled, "inputs", text.as_bytes(), output));
         });
         (text, exit)
     }

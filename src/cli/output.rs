@@ -71,6 +71,11 @@ impl Output {
         written.map_err(|error| CliError::of_output(&error))
     }
 
+    /// Where whole lines of JSON may be written in bulk: JSON has no control characters, and who writes flushes.
+    pub(super) fn sink(&mut self) -> &mut (dyn Write + Send) {
+        &mut *self.sink
+    }
+
     /// Writes one line, control characters escaped.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod error;
 mod host;
 mod layer;
 mod nearest;
+mod objects;
 mod reader;
 mod reference;
 mod settings;
@@ -26,8 +27,12 @@ pub use broker::{Broker, BrokerUrl, QueueTemplate};
 pub use error::ConfigError;
 pub use host::HostName;
 pub use layer::{DEFAULT, Origin};
+pub(crate) use nearest::nearest;
+pub use objects::{Bucket, ObjectPlace};
 pub use reference::markdown;
-pub use settings::{ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker};
+pub use settings::{
+    Circuit, ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker,
+};
 pub use show::Effective;
 pub use subnet::{Subnet, SubnetError};
 pub use url::{DatabaseKind, DatabaseUrl};

@@ -1,7 +1,7 @@
-//! The known key that somebody meant.
+//! The known name that somebody meant.
 
 /// The candidate most like `word`, when one is close enough to be meant.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let scored = candidates.map(|candidate| {
         // The right name in the wrong section is as near as a slip of the finger.

@@ -9,6 +9,7 @@ use super::broker::{self, Broker};
 use super::error::ConfigError;
 use super::host::HostName;
 use super::layer::Origin;
+use super::objects::{self, ObjectPlace};
 use super::reader::Reader;
 use super::subnet::Subnet;
 use super::url::{DatabaseKind, DatabaseUrl};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub events: Events,
     /// `definitions`
     pub definitions: Definitions,
+    /// `objects`; `None` = large values are not taken.
+    pub objects: Option<ObjectPlace>,
     /// `seal.key_file`; see [`Settings::key_file`].
     pub seal_key_file: Option<PathBuf>,
     /// `retry`
@@ -40,6 +43,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `upstream`
     pub upstream: Upstream,
+    /// `circuit`
+    pub circuit: Circuit,
     /// `log`
     pub log: Log,
 }
@@ -49,6 +54,8 @@ pub struct Settings {
 pub struct Worker {
     /// Runs at once.
     pub slots: usize,
+    /// Of which one tenant takes so many while others have work here.
+    pub share: usize,
     /// Regions served, at least one, each once.
     pub regions: Vec<Region>,
 }
@@ -158,6 +165,21 @@ pub struct Upstream {
     pub allow_http_hosts: Vec<HostName>,
     /// Ports allowed besides 443.
     pub extra_ports: Vec<u16>,
+    /// Requests to one host at once; 0 = no limit.
+    pub host_requests: usize,
+}
+
+/// When a failing host is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circuit {
+    /// After so many failures in a row; 0 = never.
+    pub failures: u32,
+    /// Of at least so many accounts.
+    pub accounts: usize,
+    /// For how long at first.
+    pub base: Duration,
+    /// For how long at most.
+    pub cap: Duration,
 }
 
 impl Settings {
@@ -184,8 +206,10 @@ impl Settings {
     pub(super) fn read(reader: &Reader<'_>, urls: Urls) -> Result<Self, ConfigError> {
         let broker = broker::read(reader, urls.broker)?;
         let definitions = read_definitions(reader, urls.database.kind())?;
+        let objects = objects::read(reader, &urls.database)?;
         Ok(Self {
             definitions,
+            objects,
             database: urls.database,
             events: read_events(reader, broker.as_ref())?,
             broker,
@@ -200,7 +224,9 @@ impl Settings {
                 deny_networks: reader.list("upstream.deny_networks")?,
                 allow_http_hosts: reader.list("upstream.allow_http_hosts")?,
                 extra_ports: read_ports(reader)?,
+                host_requests: reader.integer("upstream.host_requests", 0..=10_000)? as usize,
             },
+            circuit: read_circuit(reader)?,
             log: read_log(reader)?,
         })
     }
@@ -215,7 +241,9 @@ fn read_worker(reader: &Reader<'_>) -> Result<Worker, ConfigError> {
     if let Some(twice) = regions.iter().enumerate().find(|(at, region)| regions[..*at].contains(region)) {
         return Err(reader.refuse(key, format!("names `{}` twice", twice.1)));
     }
-    Ok(Worker { slots: reader.integer("worker.slots", 1..=10_000)? as usize, regions })
+    let slots = reader.integer("worker.slots", 1..=10_000)? as usize;
+    let share = reader.integer("worker.tenant_share_percent", 1..=100)? as usize;
+    Ok(Worker { slots, share: (slots * share).div_ceil(100), regions })
 }
 
 fn listen(reader: &Reader<'_>, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
@@ -310,6 +338,17 @@ fn read_limits(reader: &Reader<'_>) -> Result<Limits, ConfigError> {
         run_deadline: reader.duration("limits.run_deadline_ms", 1_000..=604_800_000)?,
         response_bytes: reader.integer("limits.response_bytes", 1_024..=67_108_864)? as usize,
         drain: reader.duration("limits.drain_ms", 0..=600_000)?,
+    })
+}
+
+fn read_circuit(reader: &Reader<'_>) -> Result<Circuit, ConfigError> {
+    let bounds = 100..=900_000;
+    reader.at_least("circuit.cap_ms", bounds.clone(), "circuit.base_ms")?;
+    Ok(Circuit {
+        failures: reader.integer("circuit.failures", 0..=10_000)? as u32,
+        accounts: reader.integer("circuit.accounts", 2..=1_000)? as usize,
+        base: reader.duration("circuit.base_ms", bounds.clone())?,
+        cap: reader.duration("circuit.cap_ms", bounds)?,
     })
 }
 

@@ -131,7 +131,7 @@ fn an_unknown_key_is_refused_with_its_layer_and_the_key_that_was_meant() {
     assert_snapshot!(refused(&[("TIDEWAITER__WORKER__SLOT", "3")]), @"configuration key `worker.slot` (environment variable TIDEWAITER__WORKER__SLOT): there is no such key | did you mean `worker.slots`?");
     assert_snapshot!(TestFile::new("typo.toml", "[wroker]\nslots = 3\n").error(&[]), @"configuration key `wroker.slots` (file typo.toml): there is no such key | did you mean `worker.slots`?");
     assert_snapshot!(refused(&[("TIDEWAITER__BROKER__UR", "amqp://u:hunter2@b")]), @"configuration key `broker.ur` (environment variable TIDEWAITER__BROKER__UR): there is no such key | did you mean `broker.url`?");
-    assert_snapshot!(refused(&[("TIDEWAITER__WORKER", "3")]), @"configuration key `worker` (environment variable TIDEWAITER__WORKER): is a section, not a key; it holds regions, slots");
+    assert_snapshot!(refused(&[("TIDEWAITER__WORKER", "3")]), @"configuration key `worker` (environment variable TIDEWAITER__WORKER): is a section, not a key; it holds regions, slots, tenant_share_percent");
 }
 
 #[test]

@@ -8,32 +8,17 @@ use serde_json::Value;
 use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
+use super::names::Names;
 use super::node::Node;
 use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
 use super::request::{self, header_name};
 use super::step;
+use super::vocabulary::STEP;
 use crate::lifecycle::{AuthenticationMethod, Phase};
 
 /// Steps of one action.
 const MAX_STEPS: usize = 100;
-
-/// What a step may have.
-const STEP_MEMBERS: [&str; 13] = [
-    "type",
-    "config",
-    "name",
-    "run_if",
-    "loop_on",
-    "depends_on",
-    "continue_on_error",
-    "timeout_ms",
-    "on_unknown",
-    "probe",
-    "idempotency_key",
-    "allow_in_sandbox",
-    "paginate",
-];
 
 impl Plan {
     /// Compiles a definition. Pointers in errors begin with `/config`, as in the integration's document.
@@ -51,6 +36,7 @@ impl Plan {
             validation: phase(&config, Phase::Validation)?,
             actions: custom_actions(&config)?,
             credentials: credentials(&config)?,
+            names: Names::of(&definition.config),
             environment_variables: Arc::new(environment_variables),
             secret_environment_variables: definition.secret_environment_variables.clone(),
         })
@@ -123,7 +109,9 @@ fn action(node: &Node<'_>, config: &Node<'_>) -> Result<Action, CompileError> {
 }
 
 fn step(node: &Node<'_>, integration: &Node<'_>) -> Result<Step, CompileError> {
-    node.only(&[&STEP_MEMBERS[..], request::step_members(node)].concat())?;
+    let mut known = STEP.names();
+    known.retain(|name| !request::not_for(node).contains(name));
+    node.only(&known)?;
     let mut kind = kind(node, integration)?;
     let reads = match &kind {
         StepKind::Request(request) => request.method.reads(),

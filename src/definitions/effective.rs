@@ -10,6 +10,7 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 use super::error::CompileError;
+use super::lint::secrets::masked;
 use super::model::{Install, Integration};
 use super::node::Node;
 use super::{DefinitionHash, IntegrationRef};
@@ -92,6 +93,31 @@ impl Effective {
             environment_variables: object("environment_variables")?,
             secret_environment_variables: object("secret_environment_variables")?,
         })
+    }
+
+    /// The document for people: no secret in it can be read.
+    #[must_use]
+    pub fn masked(&self) -> Value {
+        masked(&self.document())
+    }
+
+    /// The document as people know it.
+    pub(super) fn document(&self) -> Map<String, Value> {
+        let mut document = Map::new();
+        document.insert("id".to_owned(), Value::from(self.integration.id.to_string()));
+        document.insert("name".to_owned(), Value::from(self.integration.name.clone()));
+        document.insert("label".to_owned(), Value::from(self.integration.label.clone()));
+        let mut config = self.config.clone();
+        for (key, variables) in [
+            ("environment_variables", &self.environment_variables),
+            ("secret_environment_variables", &self.secret_environment_variables),
+        ] {
+            if !variables.is_empty() {
+                config.insert(key.to_owned(), Value::Object(variables.clone()));
+            }
+        }
+        document.insert("config".to_owned(), Value::Object(config));
+        document
     }
 
     /// SHA-256 of the canonical JSON.

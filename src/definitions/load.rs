@@ -118,7 +118,11 @@ fn claim(ids: &mut HashMap<Uuid, PathBuf>, id: Uuid, file: &Path, pointer: &str)
     }
 }
 
-fn files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
+/// The definitions' files in a directory, in the order of their names.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let unreadable = |error| LoadError::new(directory, format!("the directory cannot be read: {error}"));
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
@@ -131,17 +135,30 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(files)
 }
 
-fn extension(path: &Path) -> &str {
+pub(super) fn extension(path: &Path) -> &str {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
 }
 
-fn read(file: &Path) -> Result<Value, LoadError> {
+/// Reads one integration's file. Whether it can be run is not looked at.
+///
+/// # Errors
+/// When it cannot be read, or is no integration's document.
+pub fn read_integration(file: &Path) -> Result<Integration, LoadError> {
+    Integration::parse(&read(file)?).map_err(|error| LoadError::at(file, error))
+}
+
+/// A file's text.
+pub(super) fn text(file: &Path) -> Result<String, LoadError> {
     let unreadable = |error| LoadError::new(file, format!("the file cannot be read: {error}"));
     let size = fs::metadata(file).map_err(unreadable)?.len();
     if size > MAX_FILE_BYTES {
         return Err(LoadError::new(file, format!("the file has {size} bytes; at most {MAX_FILE_BYTES} are allowed")));
     }
-    let text = fs::read_to_string(file).map_err(unreadable)?;
+    fs::read_to_string(file).map_err(unreadable)
+}
+
+fn read(file: &Path) -> Result<Value, LoadError> {
+    let text = text(file)?;
     if extension(file) == "json" {
         return serde_json::from_str(&text).map_err(|error| LoadError::new(file, format!("is not JSON: {error}")));
     }

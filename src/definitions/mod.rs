@@ -8,30 +8,36 @@
 //! A request has three layers of config: the integration, the method of `resources` that a step refers to, and the step
 //! (`request/layers.rs`). A method that nothing refers to is never looked at.
 //!
-//! Lacks: members that this version does not execute (`webhook`, `rate_limit`, `tool_tags`) are kept in the
-//! document and have no effect.
+//! Lacks: members that this version does not execute (`webhook`, `tool_tags`) are kept in the document and have no effect.
 
 mod compile;
 pub mod credential;
+mod diff;
 mod effective;
 mod error;
+pub mod lint;
 mod load;
 mod model;
+mod names;
 mod node;
 mod pagination;
 mod plan;
+mod rate_limit;
 mod request;
 mod step;
 mod target;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;
 
 pub use credential::CredentialPlan;
+pub use diff::{Difference, Kind, differences};
 pub use effective::Effective;
 pub use error::{CompileError, LoadError};
-pub use load::{DefinitionSet, load};
+pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
+pub use names::Names;
 pub use pagination::{
     Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
     MAX_PAGES, Pagination, Place as PaginationPlace,
@@ -40,8 +46,10 @@ pub use plan::{
     Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
     QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,
 };
+pub use rate_limit::{LimitScope, RateLimit};
 pub(crate) use request::header_name;
 pub(crate) use target::unresolved;
+pub use vocabulary::{installs_schema, integration_schema};
 
 // The two types that the store moves too are named here once, so that the rest of the module does not know the store.
 pub use crate::store::{DefinitionHash, IntegrationRef};

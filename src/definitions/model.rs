@@ -92,6 +92,32 @@ impl fmt::Debug for Install {
     }
 }
 
+impl Install {
+    /// Reads one entry of an installs document, which stands at `pointer` in it.
+    pub(super) fn parse(value: &Value, pointer: &str, environment_id: Uuid) -> Result<Self, CompileError> {
+        Self::read(&Node::new(value, pointer), environment_id)
+    }
+
+    fn read(node: &Node<'_>, environment_id: Uuid) -> Result<Self, CompileError> {
+        node.only(&["id", "integration", "is_enabled", "override"])?;
+        let overrides =
+            node.get("override").map(|overrides| overrides.object().cloned()).transpose()?.unwrap_or_default();
+        for key in ["environment_variables", "secret_environment_variables"] {
+            if overrides.get(key).is_some_and(|variables| !variables.is_object()) {
+                let pointer = join(&join(&node.pointer, "override"), key);
+                return Err(CompileError::new(pointer, "must be an object of names and values"));
+            }
+        }
+        Ok(Self {
+            id: id(&node.require("id")?)?,
+            environment_id,
+            integration: name(&node.require("integration")?)?,
+            is_enabled: node.get("is_enabled").map(|flag| flag.flag()).transpose()?.unwrap_or(true),
+            overrides,
+        })
+    }
+}
+
 /// One installs document: an environment and what it uses.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Installs {
@@ -112,27 +138,9 @@ impl Installs {
         let environment = (id(&environment.require("id")?)?, environment.require("name")?.text()?.to_owned());
         let installs = node.require("installs")?;
         let installs =
-            installs.items()?.map(|install| parse_install(&install, environment.0)).collect::<Result<_, _>>()?;
+            installs.items()?.map(|install| Install::read(&install, environment.0)).collect::<Result<_, _>>()?;
         Ok(Self { environment, installs })
     }
-}
-
-fn parse_install(node: &Node<'_>, environment_id: Uuid) -> Result<Install, CompileError> {
-    node.only(&["id", "integration", "is_enabled", "override"])?;
-    let overrides = node.get("override").map(|overrides| overrides.object().cloned()).transpose()?.unwrap_or_default();
-    for key in ["environment_variables", "secret_environment_variables"] {
-        if overrides.get(key).is_some_and(|variables| !variables.is_object()) {
-            let pointer = join(&join(&node.pointer, "override"), key);
-            return Err(CompileError::new(pointer, "must be an object of names and values"));
-        }
-    }
-    Ok(Install {
-        id: id(&node.require("id")?)?,
-        environment_id,
-        integration: name(&node.require("integration")?)?,
-        is_enabled: node.get("is_enabled").map(|flag| flag.flag()).transpose()?.unwrap_or(true),
-        overrides,
-    })
 }
 
 fn id(node: &Node<'_>) -> Result<Uuid, CompileError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::pagination::Pagination;
-use super::{CompileError, CredentialPlan, IntegrationRef};
+use super::{CompileError, CredentialPlan, IntegrationRef, Names, RateLimit};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
@@ -28,6 +28,8 @@ pub struct Plan {
     pub actions: BTreeMap<String, Result<Action, CompileError>>,
     /// How each method that the definition offers brings its credential.
     pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
+    /// The names that the definition's templates and expressions may read.
+    pub names: Names,
     /// The environment's variables, the secret ones merged in.
     pub environment_variables: Arc<Map<String, Value>>,
     /// The values of the secret ones: nothing that leaves the process may show them.
@@ -291,14 +293,16 @@ pub struct RequestPlan {
     pub required_headers: Vec<String>,
     /// The scopes it needs, for what is said of a 403.
     pub scopes: Option<Box<Scopes>>,
+    /// What the definition says of rate limits beyond the defaults.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl RequestPlan {
     /// The expressions that see data of the provider.
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        let path = self.response_path.as_ref().map(|path| &path.object).into_iter();
+        let paths = self.response_path.iter().map(|path| &path.object);
         let pages = self.pagination.iter().flat_map(|pagination| pagination.expressions());
-        path.chain(&self.error_expression).chain(pages)
+        paths.chain(&self.error_expression).chain(pages)
     }
 }
 

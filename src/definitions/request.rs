@@ -17,48 +17,10 @@ use super::pagination;
 use super::plan::{
     AnswerFormat, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
 };
-use super::target;
+use super::vocabulary::REQUEST;
+use super::{rate_limit, target};
 use crate::expression::Expression;
 use layers::Layers;
-
-/// Members of a request that are performed, and those that only describe it.
-const KNOWN: [&str; 34] = [
-    "method",
-    "path",
-    "base_url",
-    "headers",
-    "required_headers",
-    "query",
-    "query_array_format",
-    "body",
-    "body_format",
-    "body_format_config",
-    "add_query_to_body",
-    "ignore_body",
-    "set_body_to_null",
-    "response_path",
-    "api_response_format",
-    "throw_error_on_parse_error",
-    "authorization",
-    "no_auth",
-    "error_expression",
-    "pagination",
-    "pagination_path",
-    "ignore_body_in_pagination",
-    "rate_limit",
-    "scopes",
-    "ignore_credentials_on_redirect",
-    "description",
-    "api_documentation_url",
-    "examples",
-    "query_schema",
-    "body_schema",
-    "response_schema",
-    // Of a step that refers to a resource's method.
-    "type",
-    "resource",
-    "id",
-];
 
 /// Members that would change what is sent or understood, and that this version does not perform: leaving them out
 /// silently would be wrong.
@@ -69,10 +31,10 @@ const CONTENT_TYPE: &str = "content-type";
 /// What a step of type `proxy` may hold beside its config, or in place of one.
 const REFERENCE: [&str; 6] = ["resource", "method", "id", "query", "headers", "body"];
 
-/// What a step may hold because of its type.
-pub(super) fn step_members(step: &Node<'_>) -> &'static [&'static str] {
+/// What a step may not hold because of its type.
+pub(super) fn not_for(step: &Node<'_>) -> &'static [&'static str] {
     let word = step.get("type").and_then(|word| word.value.as_str());
-    if matches!(word, Some("proxy" | "unified")) { &REFERENCE } else { &[] }
+    if matches!(word, Some("proxy" | "unified")) { &[] } else { &REFERENCE }
 }
 
 /// A step of type `request`, `proxy` or `unified`.
@@ -112,14 +74,14 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
     let inputs = referred.as_ref().map(|method| reference::inputs(config, method)).transpose()?;
     let (mut headers, mut query) = (fields::headers(layers.shared())?, fields::query(layers.shared())?);
     let inputs = inputs.map(|inputs| lay_inputs(inputs, &mut headers, &mut query, config));
-    let pagination =
-        pagination::compile(layers.all(), |path| target::compile(base.as_ref(), Some(path), host_from_tenant))?;
     let body = body::compile(&layers, config, method, inputs.is_some())?;
     let is_json = body.as_ref().is_none_or(|body| matches!(body.format, BodyFormat::Json | BodyFormat::Null));
     if !is_json && !layers.names_own_header(CONTENT_TYPE) {
         // The integration's is that of its usual bodies, which are JSON.
         headers.retain(|header| header.name != CONTENT_TYPE || header.value.is_none());
     }
+    let pagination =
+        pagination::compile(layers.all(), |path| target::compile(base.as_ref(), Some(path), host_from_tenant))?;
     Ok(RequestPlan {
         method,
         target,
@@ -130,6 +92,7 @@ pub(super) fn compile(config: &Node<'_>, integration: &Node<'_>) -> Result<Reque
         authorization: authorization::compile(&layers, config)?,
         response_path: layers.own("response_path").map(|path| response_path(&path)).transpose()?,
         error_expression: layers.get("error_expression").map(|expression| expression.expression()).transpose()?,
+        rate_limit: layers.get("rate_limit").and_then(|limit| rate_limit::compile(&limit).transpose()).transpose()?,
         pagination: pagination.map(Box::new),
         inputs: inputs.map(Box::new),
         answer: answer(&layers)?,
@@ -156,7 +119,7 @@ fn check_members(config: &Node<'_>, referred: Option<&Node<'_>>) -> Result<(), C
     {
         return Err(id.refuse("is for the method of a resource: name it with `resource` and `method`"));
     }
-    config.only(&[&KNOWN[..], &NOT_YET[..]].concat())
+    config.only(&REQUEST.names())
 }
 
 fn method(config: &Node<'_>) -> Result<Method, CompileError> {

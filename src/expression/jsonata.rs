@@ -1,32 +1,46 @@
-//! JSONata: the only file that names the engine.
+//! JSONata: the only module that names the engine.
 //!
 //! Promises: a compiled expression is shared between threads; an evaluation borrows the scope, ends within
 //! [`limits`], never ends the process by panicking, gives the same result for the same scope (clock and
 //! randomness come from it), and its errors do not repeat the data. Lacks: a limit on memory as such, and an answer to
 //! time spent inside the engine's quadratic functions, see [`Expression::is_quadratic`].
 
+mod functions;
 mod input;
+mod mentions;
+mod outline;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use base64::Engine as _;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD};
-use jlens_core::{Ast, Bindings, Error, HostFunction, NodeKind, Options};
-use serde_json::Value;
+use jlens_core::{Bindings, Error, Options};
+use serde_json::{Map, Value};
 
 use super::error::{ExprError, ExprKind};
 use super::limits;
-use super::scope::{RESERVED, Scope};
+use super::scope::Scope;
+use functions::seeded;
 use input::Input;
+use mentions::Mentions;
+pub use outline::{Outline, Variable, constant_value, function_names, is_function, unsupported};
 
 /// A compiled JSONata expression. A clone is cheap, and clones are evaluated on many threads at once.
 #[derive(Clone)]
 pub struct Expression(Arc<Compiled>);
 
+/// What an expression is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Definitions: the pack of functions, the guards of [`limits`], no `$eval`, reserved names as variables.
+    #[default]
+    Production,
+    /// Comparison with the official suite: the engine alone under the suite's own limits.
+    Conformance,
+}
+
 struct Compiled {
+    profile: Profile,
     source: String,
     engine: jlens_core::Expression,
     /// How much stands before the author's source in the engine's, in bytes.
@@ -53,18 +67,43 @@ impl Expression {
         Self::compile_nth(source, 0)
     }
 
+    /// Compiles `source` for a profile, to be evaluated with these variables of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`Expression::compile`].
+    pub fn compile_for(profile: Profile, source: &str, variables: &Map<String, Value>) -> Result<Self, ExprError> {
+        match profile {
+            Profile::Production => Self::compile_among(source, 0, variables),
+            Profile::Conformance => Self::compile_bare(source),
+        }
+    }
+
+    /// The engine alone.
+    fn compile_bare(source: &str) -> Result<Self, ExprError> {
+        check_length(source)?;
+        let engine = jlens_core::Expression::compile(source).map_err(|error| syntax(&error))?;
+        Ok(Self(Arc::new(Compiled {
+            profile: Profile::Conformance,
+            source: source.to_owned(),
+            engine,
+            prelude: 0,
+            functions: Bindings::new(),
+            makes_uuids: false,
+            is_quadratic: true,
+            salt: 0,
+        })))
+    }
+
     /// The `ordinal`th expression of one template: each draws its own random numbers.
     pub(super) fn compile_nth(source: &str, ordinal: u64) -> Result<Self, ExprError> {
-        if source.len() > limits::SOURCE_BYTES {
-            return Err(ExprError::new(
-                ExprKind::Limit,
-                "source_too_long",
-                format!("an expression has at most {} bytes, this one has {}", limits::SOURCE_BYTES, source.len()),
-            ));
-        }
+        Self::compile_among(source, ordinal, &Map::new())
+    }
+
+    fn compile_among(source: &str, ordinal: u64, variables: &Map<String, Value>) -> Result<Self, ExprError> {
+        check_length(source)?;
         let compiled = jlens_core::Expression::compile(source).map_err(|error| syntax(&error))?;
         let mentions = Mentions::of(compiled.ast());
-        let prelude = mentions.prelude();
+        let prelude = mentions.prelude(variables);
         let engine = if prelude.is_empty() {
             compiled
         } else {
@@ -72,13 +111,14 @@ impl Expression {
             jlens_core::Expression::compile(&format!("{prelude}{source})")).map_err(|error| syntax(&error))?
         };
         Ok(Self(Arc::new(Compiled {
+            profile: Profile::Production,
             source: source.to_owned(),
             engine,
             prelude: prelude.len(),
-            functions: functions(),
             makes_uuids: mentions.uuid,
             is_quadratic: mentions.quadratic,
-            salt: mix(hash(source).wrapping_add(ordinal)),
+            functions: mentions.bindings()?,
+            salt: seeded::salt(source, ordinal),
         })))
     }
 
@@ -101,8 +141,24 @@ impl Expression {
     /// [`ExprKind::Failed`] when the data does not fit or a function is switched off, [`ExprKind::Limit`] when it grew
     /// or took too much.
     pub fn evaluate(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
-        self.run(scope.now_ms(), scope.seed(), |engine, bindings, options| {
+        self.run(scope.now_ms(), scope.seed(), None, |engine, bindings, options| {
             engine.evaluate_source(&Input(scope.root()), bindings, options)
+        })
+    }
+
+    /// Evaluates it over any document, or none, with variables of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`Expression::evaluate`].
+    pub fn evaluate_with(
+        &self,
+        document: Option<&Value>,
+        variables: &Map<String, Value>,
+        now_ms: i64,
+        seed: u64,
+    ) -> Result<Option<Value>, ExprError> {
+        self.run(now_ms, seed, Some(variables), |engine, bindings, options| {
+            engine.evaluate_with(document, bindings, options)
         })
     }
 
@@ -111,20 +167,21 @@ impl Expression {
     /// # Errors
     /// Those of [`Expression::evaluate`].
     pub fn evaluate_over(&self, document: &Value) -> Result<Option<Value>, ExprError> {
-        self.run(0, 0, |engine, bindings, options| engine.evaluate_with(Some(document), bindings, options))
+        self.run(0, 0, None, |engine, bindings, options| engine.evaluate_with(Some(document), bindings, options))
     }
 
     fn run(
         &self,
         now_ms: i64,
         seed: u64,
+        variables: Option<&Map<String, Value>>,
         evaluate: impl FnOnce(&jlens_core::Expression, &Bindings, &Options) -> jlens_core::Result<Option<Value>>,
     ) -> Result<Option<Value>, ExprError> {
         let compiled = &*self.0;
         let seed = seed ^ compiled.salt;
-        let options = options(now_ms, seed);
-        let with_uuid = compiled.makes_uuids.then(|| compiled.functions.clone().function("uuid", uuid(seed)));
-        let bindings = with_uuid.as_ref().unwrap_or(&compiled.functions);
+        let options = options(compiled.profile, now_ms, seed);
+        let own = (compiled.makes_uuids || variables.is_some()).then(|| compiled.bindings(seed, variables));
+        let bindings = own.as_ref().unwrap_or(&compiled.functions);
         match catch_unwind(AssertUnwindSafe(|| evaluate(&compiled.engine, bindings, &options))) {
             Ok(result) => result.map_err(|error| compiled.failure(&error)),
             Err(_) => Err(ExprError::new(
@@ -136,113 +193,27 @@ impl Expression {
     }
 }
 
+fn check_length(source: &str) -> Result<(), ExprError> {
+    if source.len() <= limits::SOURCE_BYTES {
+        return Ok(());
+    }
+    let message = format!("an expression has at most {} bytes, this one has {}", limits::SOURCE_BYTES, source.len());
+    Err(ExprError::new(ExprKind::Limit, "source_too_long", message))
+}
+
 /// The engine's guards, and the run's clock and seed.
-fn options(now_ms: i64, seed: u64) -> Options {
-    Options::new()
+fn options(profile: Profile, now_ms: i64, seed: u64) -> Options {
+    let options = Options::new().now(now_ms).seed(seed);
+    if profile == Profile::Conformance {
+        return options.timeout(limits::SUITE_TIME).max_depth(limits::SUITE_DEPTH);
+    }
+    options
         .timeout(limits::TIME)
         .max_depth(limits::DEPTH)
         .max_steps(limits::STEPS)
         .max_array_length(limits::ARRAY_ITEMS)
         .max_string_length(limits::STRING_BYTES)
         .max_result_size(limits::RESULT_BYTES)
-        .now(now_ms)
-        .seed(seed)
-}
-
-/// What a source refers to, by name. A local variable of the same name counts too, which costs little and harms nothing.
-#[derive(Default)]
-struct Mentions {
-    reserved: Vec<&'static str>,
-    uuid: bool,
-    quadratic: bool,
-}
-
-impl Mentions {
-    fn of(ast: &Ast) -> Self {
-        let mut found = Self::default();
-        ast.root.walk(&mut |node| {
-            found.quadratic |= node.attrs.group.is_some();
-            if let NodeKind::Variable { name } = &node.kind {
-                found.uuid |= name == "uuid";
-                found.quadratic |= matches!(name.as_str(), "distinct" | "merge");
-                if let Some(known) = RESERVED.into_iter().find(|known| known == name)
-                    && !found.reserved.contains(&known)
-                {
-                    found.reserved.push(known);
-                }
-            }
-        });
-        found
-    }
-
-    /// Binds the reserved names that are used as `$name` inside the expression, where binding costs no copy of the
-    /// value and reads none of it (`$lookup` would read a list whole).
-    fn prelude(&self) -> String {
-        if self.reserved.is_empty() {
-            return String::new();
-        }
-        let bind = |name: &&str| format!("${name}:=$$.{name};");
-        std::iter::once("(".to_owned()).chain(self.reserved.iter().map(bind)).collect()
-    }
-}
-
-/// The functions of ours that every expression sees. Bound functions win over the engine's own.
-fn functions() -> Bindings {
-    Bindings::new()
-        .function("eval", HostFunction::new(1, |_, _| Err(Error::new("eval_disabled"))))
-        .function("base64encode", over_text(|text| Ok(STANDARD.encode(text))))
-        .function("base64decode", over_text(decode))
-}
-
-/// A function from text to text; undefined in, undefined out, like the engine's own.
-fn over_text(function: fn(&str) -> Result<String, Error>) -> HostFunction {
-    HostFunction::new(1, move |args, call| {
-        // Without an argument it takes the context, as the functions it replaces do.
-        let given = if args.is_empty() { call.input() } else { args[0].clone() };
-        match given {
-            None => Ok(None),
-            Some(Value::String(text)) => function(&text).map(|text| Some(Value::String(text))),
-            Some(_) => Err(Error::new("T0410").with("index", 1)),
-        }
-    })
-}
-
-fn decode(text: &str) -> Result<String, Error> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
-    LENIENT
-        .decode(text)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| Error::new("invalid_base64"))
-}
-
-/// `$uuid()`: version 4 in form, but drawn from the run's seed, so that a request rendered again carries the same id.
-fn uuid(seed: u64) -> HostFunction {
-    let calls = AtomicU64::new(0);
-    HostFunction::new(0, move |_, _| {
-        let call = calls.fetch_add(1, Ordering::Relaxed);
-        let high = mix(mix(seed).wrapping_add(2 * call));
-        let low = mix(mix(seed).wrapping_add(2 * call + 1));
-        let id = uuid::Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes());
-        Ok(Some(Value::String(id.into_uuid().to_string())))
-    })
-    .without_input()
-}
-
-/// FNV-1a, which is the same in every build, unlike the standard library's hashers.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// The output function of `SplitMix64`.
-const fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 /// An error of compiling: what it quotes is the source.
@@ -253,14 +224,25 @@ fn syntax(error: &Error) -> ExprError {
 }
 
 impl Compiled {
+    /// What one evaluation adds to the functions: its ids, and the caller's variables.
+    fn bindings(&self, seed: u64, variables: Option<&Map<String, Value>>) -> Bindings {
+        let mut bindings = self.functions.clone();
+        if self.makes_uuids {
+            bindings = bindings.function(seeded::UUID, seeded::uuid(seed));
+        }
+        variables.into_iter().flatten().fold(bindings, |bindings, (name, value)| bindings.var(name, value.clone()))
+    }
+
     /// An error of evaluating: of its details only those that stand in the source are quoted.
     fn failure(&self, error: &Error) -> ExprError {
         let code = error.code();
+        let (depth, time) = match self.profile {
+            Profile::Production => (limits::DEPTH, limits::TIME),
+            Profile::Conformance => (limits::SUITE_DEPTH, limits::SUITE_TIME),
+        };
         let (kind, message) = match code {
-            "D1011" => {
-                (ExprKind::Limit, format!("calls nest deeper than {} levels; does a function end?", limits::DEPTH))
-            }
-            "D1012" => (ExprKind::Limit, format!("the evaluation took longer than {} ms", limits::TIME.as_millis())),
+            "D1011" => (ExprKind::Limit, format!("calls nest deeper than {depth} levels; does a function end?")),
+            "D1012" => (ExprKind::Limit, format!("the evaluation took longer than {} ms", time.as_millis())),
             "U1006" => (ExprKind::Limit, format!("the evaluation took more than {} steps", limits::STEPS)),
             // The engine's own sentences, which hold sizes and nothing else.
             "U1001" => (ExprKind::Limit, error.message()),
@@ -268,12 +250,6 @@ impl Compiled {
                 (ExprKind::Limit, format!("a list would get longer than {} items", limits::ARRAY_ITEMS))
             }
             "D2016" => (ExprKind::Limit, "$pad would make a text that is too long".to_owned()),
-            "eval_disabled" => (
-                ExprKind::Failed,
-                "$eval is switched off, because its source would not be seen by any check: write the expression out"
-                    .to_owned(),
-            ),
-            "invalid_base64" => (ExprKind::Failed, "the argument of $base64decode is not Base64 of text".to_owned()),
             // The author's own words, unless they were put together from data.
             "D3137" | "D3141" => (ExprKind::Failed, self.own_words(&error.message())),
             _ => (ExprKind::Failed, self.fixed_text(error)),
@@ -292,8 +268,10 @@ impl Compiled {
 
     /// The message that belongs to the code, with a detail only where it is a name or an operator of the source.
     fn fixed_text(&self, error: &Error) -> String {
-        let entry = jlens_core::error::catalog().iter().find(|entry| entry.code == error.code());
-        let template = entry.map_or("the expression cannot be evaluated", |entry| entry.template);
+        let engines = || jlens_core::error::catalog().iter().find(|entry| entry.code == error.code());
+        let template = functions::sentence(error.code())
+            .or_else(|| engines().map(|entry| entry.template))
+            .unwrap_or("the expression cannot be evaluated");
         let mut out = String::with_capacity(template.len());
         let mut rest = template;
         while let Some((before, after)) = rest.split_once("{{") {

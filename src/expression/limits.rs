@@ -33,3 +33,8 @@ pub const HOST_LENGTH: usize = 253;
 
 /// Longest label of a host name, in characters (RFC 1035, 2.3.4).
 pub const LABEL_LENGTH: usize = 63;
+
+/// The official suite's own limits, for expressions that are compared with it and not for definitions: time,
+pub const SUITE_TIME: Duration = Duration::from_secs(1);
+/// and depth. Its cases say what nests too deep at 302 frames and what just does not.
+pub const SUITE_DEPTH: usize = 302;

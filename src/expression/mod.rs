@@ -17,6 +17,7 @@ mod error;
 mod jsonata;
 pub mod limits;
 mod merge;
+mod outline;
 mod placeholder;
 mod scope;
 mod segment;
@@ -27,7 +28,8 @@ mod text;
 pub(crate) mod xml;
 
 pub use error::{ExprError, ExprKind};
-pub use jsonata::Expression;
+pub use jsonata::{Expression, Outline, Profile, Variable, constant_value, function_names, is_function, unsupported};
+pub use outline::{Piece, first_template, pieces};
 pub use scope::{RESERVED, Scope};
 pub use shared::Shared;
 pub use strict::{Encoding, Text};

@@ -107,6 +107,17 @@ impl Placeholder {
         trim(self.source.trim_start_matches('{').trim_end_matches('}'))
     }
 
+    /// The paths of its alternatives, each by its names.
+    pub(super) fn paths(&self) -> Vec<Vec<String>> {
+        let names = |alternative: &Alternative| alternative.path.iter().map(Step::name).collect();
+        self.alternatives.iter().map(names).collect()
+    }
+
+    /// Whether it says what stands for a value that is not there.
+    pub(super) fn is_optional(&self) -> bool {
+        self.default.is_some() || self.missing != Missing::Kept
+    }
+
     /// From here on a value that as a text would be `[object Object]` stays what it is where nothing stands around it.
     pub(super) const fn keep_structure(&mut self) {
         self.keeps_structure = true;
@@ -205,6 +216,13 @@ impl Type {
 }
 
 impl Step {
+    fn name(&self) -> String {
+        match self {
+            Self::Key(name) | Self::Index(_, name) => name.clone(),
+            Self::FromEnd(back) => format!("-{back}"),
+        }
+    }
+
     fn parse(name: &str) -> Self {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits(name) {

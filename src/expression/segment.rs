@@ -13,17 +13,26 @@ pub(super) enum Segment {
     Expression(Expression),
 }
 
+/// Whose templates are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Placeholders and `{{= expressions }}`.
+    Ours,
+    /// Placeholders alone: what begins with `{{=` is text.
+    Models,
+}
+
 /// Cuts `source` into pieces, literal text in one piece where nothing stands between.
 ///
 /// `ordinal` counts the expressions of one template, so that two equal `{{= $uuid() }}` make two ids.
-pub(super) fn cut(source: &str, ordinal: &mut u64) -> Result<Vec<Segment>, ExprError> {
+pub(super) fn cut(source: &str, dialect: Dialect, ordinal: &mut u64) -> Result<Vec<Segment>, ExprError> {
     let mut segments = Vec::new();
     let mut literal_from = 0;
     let mut from = 0;
     while let Some(found) = source[from..].find("{{") {
         let at = from + found;
         let inside = &source[at + 2..];
-        let (segment, length) = if let Some(body) = inside.strip_prefix('=') {
+        let (segment, length) = if let (Some(body), Dialect::Ours) = (inside.strip_prefix('='), dialect) {
             let (expression, length) = cut_expression(body, *ordinal).map_err(|error| error.shifted(at + 3))?;
             *ordinal += 1;
             (Segment::Expression(expression), length + 5)

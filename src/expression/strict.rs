@@ -12,7 +12,7 @@ use super::error::{ExprError, ExprKind};
 use super::limits;
 use super::placeholder::Resolved;
 use super::scope::Scope;
-use super::segment::{Segment, cut};
+use super::segment::{Dialect, Segment, cut};
 use super::text::{Nulls, push_value};
 
 /// Everything but RFC 3986's unreserved characters.
@@ -50,7 +50,7 @@ impl Text {
     /// # Errors
     /// [`ExprKind::Syntax`] when `source` is not a template.
     pub fn compile(source: &str, encoding: Encoding) -> Result<Self, ExprError> {
-        Ok(Self(cut(source, &mut 0)?.into_iter().map(|segment| (segment, encoding)).collect()))
+        Ok(Self(cut(source, Dialect::Ours, &mut 0)?.into_iter().map(|segment| (segment, encoding)).collect()))
     }
 
     /// Compiles a URL or a path, and encodes each value for the part it stands in: host, path, query. `raw` leaves
@@ -64,7 +64,7 @@ impl Text {
     pub fn compile_url(source: &str, raw: bool) -> Result<Self, ExprError> {
         let mut place = None;
         let mut pieces = Vec::new();
-        for segment in cut(source, &mut 0)? {
+        for segment in cut(source, Dialect::Ours, &mut 0)? {
             let encoding = match (&segment, place) {
                 (Segment::Literal(text), _) => {
                     place = Some(place_after(text, place, pieces.is_empty()));
@@ -134,7 +134,7 @@ fn start_of(name: &str) -> String {
     name.char_indices().nth(SHOWN).map_or_else(|| name.to_owned(), |(end, _)| format!("{}…", &name[..end]))
 }
 
-fn unresolved(name: &str) -> ExprError {
+pub(super) fn unresolved(name: &str) -> ExprError {
     let name = start_of(name);
     ExprError::new(
         ExprKind::Unresolved,

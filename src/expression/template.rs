@@ -12,7 +12,8 @@ use super::error::ExprError;
 use super::merge;
 use super::placeholder::Resolved;
 use super::scope::Scope;
-use super::segment::{Segment, cut};
+use super::segment::{Dialect, Segment, cut};
+use super::strict;
 use super::text::{Nulls, push_json, push_value};
 
 /// A compiled template. Parts without anything to render are kept as they are and cloned.
@@ -46,7 +47,15 @@ impl Template {
     /// [`ExprKind::Syntax`](super::ExprKind::Syntax) for the first string that is not a template; the position is
     /// within that string.
     pub fn compile(value: &Value) -> Result<Self, ExprError> {
-        Ok(Self(Node::compile(value, &mut 0)?))
+        Ok(Self(Node::compile(value, Dialect::Ours, &mut 0)?))
+    }
+
+    /// Compiles a value as the model's engine reads it: without `{{= expressions }}`, which stay text.
+    ///
+    /// # Errors
+    /// As [`Template::compile`].
+    pub fn compile_for_the_model(value: &Value) -> Result<Self, ExprError> {
+        Ok(Self(Node::compile(value, Dialect::Models, &mut 0)?))
     }
 
     /// The same for a place where JSON goes out: a string that is nothing but a placeholder keeps an object, or a list
@@ -64,14 +73,27 @@ impl Template {
     pub fn render(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
         self.0.render(scope, &[])
     }
+
+    /// Renders it over the scope, where every placeholder must find something, or say what then.
+    ///
+    /// # Errors
+    /// [`ExprKind::Unresolved`](super::ExprKind::Unresolved) with the first placeholder that does not; those of
+    /// [`Template::render`].
+    pub fn render_complete(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
+        match self.0.unresolved(scope) {
+            Some(name) => Err(strict::unresolved(name)),
+            None => self.render(scope),
+        }
+    }
 }
 
 impl Node {
-    fn compile(value: &Value, ordinal: &mut u64) -> Result<Self, ExprError> {
+    fn compile(value: &Value, dialect: Dialect, ordinal: &mut u64) -> Result<Self, ExprError> {
         match value {
-            Value::String(source) => Self::compile_string(source, ordinal),
+            Value::String(source) => Self::compile_string(source, dialect, ordinal),
             Value::Array(items) => {
-                let nodes = items.iter().map(|item| Self::compile(item, ordinal)).collect::<Result<Vec<_>, _>>()?;
+                let nodes =
+                    items.iter().map(|item| Self::compile(item, dialect, ordinal)).collect::<Result<Vec<_>, _>>()?;
                 let literal = nodes.iter().all(Self::is_literal);
                 Ok(if literal { Self::Literal(value.clone()) } else { Self::Array(nodes) })
             }
@@ -79,7 +101,7 @@ impl Node {
                 let mut fields = Vec::with_capacity(members.len());
                 let mut merged = None;
                 for (key, member) in members {
-                    let node = Self::compile(member, ordinal)?;
+                    let node = Self::compile(member, dialect, ordinal)?;
                     if key == merge::KEY {
                         merged = Some(Box::new(node));
                     } else {
@@ -93,8 +115,8 @@ impl Node {
         }
     }
 
-    fn compile_string(source: &str, ordinal: &mut u64) -> Result<Self, ExprError> {
-        let mut segments = cut(source, ordinal)?;
+    fn compile_string(source: &str, dialect: Dialect, ordinal: &mut u64) -> Result<Self, ExprError> {
+        let mut segments = cut(source, dialect, ordinal)?;
         Ok(match (segments.len(), segments.pop()) {
             (_, None) => Self::Literal(Value::from(source)),
             (1, Some(Segment::Literal(text))) => Self::Literal(Value::String(text)),
@@ -117,6 +139,26 @@ impl Node {
 
     const fn is_literal(&self) -> bool {
         matches!(self, Self::Literal(_))
+    }
+
+    /// The first placeholder that would stay as it is written.
+    fn unresolved(&self, scope: &Scope) -> Option<&str> {
+        let segments = match self {
+            Self::Literal(_) => return None,
+            Self::Typed(segment) => std::slice::from_ref(segment),
+            Self::Spliced(segments) => segments,
+            Self::Array(items) => return items.iter().find_map(|item| item.unresolved(scope)),
+            Self::Object { fields, merged } => {
+                let nodes = fields.iter().map(|(_, node)| node).chain(merged.as_deref());
+                return nodes.into_iter().find_map(|node| node.unresolved(scope));
+            }
+        };
+        segments.iter().find_map(|segment| match segment {
+            Segment::Placeholder(placeholder) if placeholder.resolve(scope.root(), true) == Resolved::Kept => {
+                Some(placeholder.name())
+            }
+            _ => None,
+        })
     }
 
     /// Renders the node with `over` laid on it: objects that an enclosing `$truto_merge` brought for this place.

@@ -257,6 +257,10 @@ impl Writer {
     }
 
     fn node(&mut self, key: &str, node: &Value, depth: usize, first: bool) -> Result<(), XmlError> {
+        // For each node: a long list deep inside is indented without end.
+        if self.out.len() > MAX_BYTES {
+            return Err(XmlError::TooLarge);
+        }
         match key {
             TEXT => self.text(node),
             CDATA => {

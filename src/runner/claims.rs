@@ -1,13 +1,14 @@
 //! Getting runs: those just accepted by this process, and those that the store says are due.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use super::{Runner, drive};
-use crate::accounts::Started;
+use crate::accounts::{Slot, Started};
 use crate::reconnect::Reconnect;
-use crate::store::StoreError;
+use crate::store::{Claimed, Commit, Patience, RunChange, StoreError};
 
 /// The most runs of one claim.
 const BATCH: usize = 64;
@@ -46,6 +47,38 @@ fn perform(runner: &Runner, started: Started) {
     });
 }
 
+/// Lets a run rest whose tenant has its share of the slots. It costs no attempt, and nothing waits for it here.
+fn put_back(runner: &Runner, claimed: &Claimed, slot: Slot) {
+    let rest = runner.lane.rest(&claimed.account.tenant_id);
+    let commit = Commit {
+        run: claimed.run.id,
+        fence: claimed.run.fence,
+        account: claimed.account.id,
+        run_change: Some(RunChange::PutBack {
+            anew: claimed.elapsed_ms < JUST_NOW_MS,
+            for_ms: rest.as_millis() as i64,
+        }),
+        transition: None,
+        credential: None,
+    };
+    runner.accounts.metrics.put_back.inc();
+    let store = Arc::clone(&runner.accounts.store);
+    runner.tasks.spawn_job("run.put_back", async move {
+        // Held until it is written, or a takeover would requeue it.
+        let _slot = slot;
+        let run = commit.run;
+        if let Err(error) = store.commit(commit, Patience::For(PATIENCE)).await {
+            tracing::warn!(run.id = %run, %error, "a run could not be put back; it is requeued with this worker's end");
+        }
+    });
+}
+
+/// A run that was first claimed so lately was claimed first by this very claim: whatever rests in the store does so longer.
+const JUST_NOW_MS: i64 = 400;
+
+/// How long a put-back run's write may take: much less than a takeover waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Claims due runs while there are free slots.
 pub(super) async fn run(runner: Runner, mut registered: watch::Receiver<bool>) {
     let stop = runner.tasks.stop();
@@ -78,7 +111,11 @@ pub(super) async fn run(runner: Runner, mut registered: watch::Receiver<bool>) {
                 runner.lane.set_backlog(got == asked);
                 for (claimed, mut slot) in claims.runs.into_iter().zip(slots.drain(..)) {
                     slot.hold(claimed.run.id);
-                    perform(&runner, Started { claimed, opened: None, slot });
+                    if runner.lane.admit(&mut slot, &claimed.account.tenant_id) {
+                        perform(&runner, Started { claimed, opened: None, slot });
+                    } else {
+                        put_back(&runner, &claimed, slot);
+                    }
                 }
                 drop(slots);
                 if got < asked {

@@ -12,9 +12,12 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::begin::{end_unperformed, perform};
+use super::caps::{Place, UnderWay};
+use super::circuit::Verdict;
+use super::gate::{self, Closing, Entry, Way};
 use super::{Runner, refresh};
 use crate::accounts::{AdvanceError, Held, Slot, Started};
-use crate::actions::{Input, Output, Stepper, Tick};
+use crate::actions::{GateScope, Input, Output, Stepper, Tick, WaitReason};
 use crate::credentials::{Redactor, secrets::SecretPaths};
 use crate::definitions::Plan;
 use crate::store::{Commit, Committed, Patience, Run, RunChange};
@@ -110,8 +113,14 @@ pub(super) struct Driver<'a> {
     pub(super) begun: Begun,
     /// Whether the plan has expressions that may take long.
     pub(super) quadratic: bool,
+    /// The members of the context that came out of the object store, as the account has them.
+    pub(super) fetched: Map<String, Value>,
     /// The context as the run found it.
     pub(super) context_before: Arc<Map<String, Value>>,
+    /// Where the last request went.
+    pub(super) way: Option<Way>,
+    /// How long requests waited for their host's cap, which is no time spent with the provider.
+    pub(super) queued: Duration,
     /// Held to the end.
     pub(super) _slot: Slot,
 }
@@ -132,10 +141,17 @@ impl Driver<'_> {
             }
             let done = match output {
                 Output::Done(outcome) => return self.end(&stepper, outcome).await,
-                Output::Send(request) => self.send(request, left).await,
+                Output::Send(request) => self.send(request).await,
                 Output::Save => self.save(&stepper).await.map(|()| Input::Saved),
-                Output::Refresh => refresh::perform(&mut self, stepper.context()).await,
-                Output::Wait { after, .. } => self.wait(after.min(left), &stepper).await,
+                Output::Refresh => {
+                    // What is to be kept in the object store goes there with the run's end and nowhere before.
+                    self.fetched.extend(stepper.large_writes().map(|(key, _)| (key.clone(), Value::Null)));
+                    refresh::perform(&mut self, stepper.context()).await
+                }
+                Output::Wait { reason, after, gate } => {
+                    self.tell_wait(reason, after, gate);
+                    self.wait(after.min(left), &stepper).await
+                }
             };
             input = match done {
                 Ok(input) => input,
@@ -143,6 +159,15 @@ impl Driver<'_> {
                 Err(stop) => return stop,
             };
         }
+    }
+
+    /// A context of the run with references where large values are.
+    pub(super) fn at_rest(&self, context: &Map<String, Value>) -> Map<String, Value> {
+        let mut context = context.clone();
+        for (key, reference) in &self.fetched {
+            context.insert(key.clone(), reference.clone());
+        }
+        context
     }
 
     /// Asks the stepper. What may take long does not hold up a thread that others' heartbeats and timers need.
@@ -158,18 +183,56 @@ impl Driver<'_> {
     fn tick(&self) -> Tick {
         Tick {
             now_ms: self.runner.accounts.clock.now_ms(),
-            active_ms: self.begun.at.elapsed().as_millis() as u64,
+            active_ms: self.begun.at.elapsed().saturating_sub(self.queued).as_millis() as u64,
             jitter: self.runner.accounts.clock.jitter(),
         }
     }
 
-    async fn send(&self, mut request: Request, left: Duration) -> Result<Input, Stop> {
-        request.timeout = request.timeout.min(left);
-        match self.exchange(request).await {
-            Some(Ok(response)) => Ok(Input::Answered(response)),
-            Some(Err(error)) => Ok(Input::Unanswered(error)),
-            None => Err(Stop::GiveBack),
+    /// Sends a request if its host has a place for it and the way there is open.
+    async fn send(&mut self, mut request: Request) -> Result<Input, Stop> {
+        let host = gate::host_of(&request.url).into();
+        let way = Way { install: self.held.account.environment_integration_id, host };
+        self.way = Some(way.clone());
+        // Not sent, and when it comes back there is the deadline or the stop to be seen.
+        let Some(place) = self.place(&way).await else { return Ok(Input::Gated { after: Duration::ZERO }) };
+        let probe = match self.runner.gates.enter(&way, &self.held.account.tenant_id) {
+            Entry::Free(probe) => probe,
+            Entry::Closed(after) => return Ok(Input::Gated { after }),
+        };
+        let left = self.begun.left(self.runner.budgets.run);
+        if left.is_zero() {
+            return Ok(Input::Gated { after: Duration::ZERO });
         }
+        request.timeout = request.timeout.min(left);
+        let answer = self.exchange(request).await;
+        drop(place);
+        let Some(answer) = answer else { return Err(Stop::GiveBack) };
+        let (verdict, account) = (gate::verdict(&answer), self.held.account.id);
+        let jitter = if verdict == Verdict::Fails { self.runner.accounts.clock.jitter() } else { 0 };
+        if let Some(closing) = self.runner.gates.answered(&way, account, verdict, probe, jitter) {
+            self.tell_others(&way, closing);
+        }
+        Ok(match answer {
+            Ok(response) => Input::Answered(response),
+            Err(error) => Input::Unanswered(error),
+        })
+    }
+
+    /// A place among the requests to a host; none when the run or the process ends before there is one.
+    async fn place(&mut self, way: &Way) -> Option<Option<Place>> {
+        let wait = match self.runner.hosts.enter(&way.host) {
+            Ok(place) => return Some(place),
+            Err(wait) => wait,
+        };
+        let since = Instant::now();
+        let left = self.begun.left(self.runner.budgets.run);
+        let stop = self.runner.tasks.stop();
+        let place = tokio::select! {
+            place = tokio::time::timeout(left, wait) => place.ok(),
+            () = stop.cancelled() => None,
+        };
+        self.queued += since.elapsed();
+        place
     }
 
     /// One exchange; `None` when the process is stopping and its drain time is up.
@@ -181,6 +244,7 @@ impl Driver<'_> {
             stop.cancelled().await;
             tokio::time::sleep(drain).await;
         };
+        let _under_way = UnderWay::begin(&self.runner.accounts.metrics.upstream_in_flight);
         let answer = tokio::select! {
             answer = self.runner.upstream.send(request) => answer,
             () = given_up => return None,
@@ -230,6 +294,36 @@ impl Driver<'_> {
     async fn save(&self, stepper: &Stepper) -> Result<(), Stop> {
         let progress = self.sealed_progress(stepper)?;
         self.write(self.commit(RunChange::Save { progress })).await
+    }
+
+    /// Counts a wait, and closes the install's gate where the wait concerns all of it.
+    fn tell_wait(&self, reason: WaitReason, after: Duration, gate: Option<GateScope>) {
+        let metrics = &self.runner.accounts.metrics;
+        match reason {
+            WaitReason::RateLimited => metrics.count_rate_limited(gate.is_some()),
+            WaitReason::Gated => {
+                metrics.gated_waits.inc();
+            }
+            WaitReason::Backoff | WaitReason::RefreshBackoff => {}
+        }
+        if let (Some(GateScope::Install), Some(way)) = (gate, &self.way) {
+            let closing = self.runner.gates.limit(way, after);
+            self.tell_others(way, closing);
+        }
+    }
+
+    /// Tells the other workers of a gate. This one goes by what it knows, so nothing here waits for it.
+    fn tell_others(&self, way: &Way, closing: Closing) {
+        let (runner, way) = (self.runner.clone(), way.clone());
+        self.runner.upkeep.spawn_job("runner.gate", async move {
+            let (Closing { reason, lasts }, store) = (closing, &runner.accounts.store);
+            match store.close_gate(way.install, &way.host, reason, lasts.as_millis() as i64).await {
+                Ok(stands) => runner.gates.learn(vec![stands]),
+                Err(error) => {
+                    tracing::warn!(host = %way.host, %error, "other workers could not be told of a closed gate");
+                }
+            }
+        });
     }
 
     async fn wait(&self, after: Duration, stepper: &Stepper) -> Result<Input, Stop> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Runner;
 use crate::reconnect::Reconnect;
+use crate::store::StoreError;
 
 /// Between two heartbeats.
 pub const BEAT: Duration = Duration::from_secs(3);
@@ -49,10 +50,34 @@ pub(super) async fn run(runner: Runner, known: watch::Sender<bool>) {
     }
 }
 
-async fn beat(runner: &Runner, known: &watch::Sender<bool>) -> Result<(), crate::store::StoreError> {
+async fn beat(runner: &Runner, known: &watch::Sender<bool>) -> Result<(), StoreError> {
     runner.accounts.store.heartbeat(runner.lane.worker, &runner.lane.regions).await?;
+    match learn_gates(runner).await {
+        // Before anything is claimed for the first time, so that a new worker respects what is closed.
+        Err(error) if !*known.borrow() => return Err(error),
+        Err(error) => tracing::debug!(%error, "the closed gates cannot be read"),
+        Ok(()) => {}
+    }
     known.send_replace(true);
     Ok(())
+}
+
+async fn learn_gates(runner: &Runner) -> Result<(), StoreError> {
+    runner.gates.learn(runner.accounts.store.closed_gates().await?);
+    Ok(())
+}
+
+/// Learns of gates that other processes close as soon as the store says so.
+pub(super) async fn watch_gates(runner: Runner) {
+    let stop = runner.upkeep.stop();
+    let mut changes = runner.accounts.store.gate_changes();
+    while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+        if let Err(error) = learn_gates(&runner).await {
+            tracing::debug!(%error, "the closed gates cannot be read; the next heartbeat reads them");
+        }
+    }
+    // Without a store that could tell there is nothing left to hear.
+    stop.cancelled().await;
 }
 
 async fn take_over(runner: &Runner) {

@@ -51,7 +51,7 @@ impl Write {
                     }
                     Some(RunChange::Save { progress } | RunChange::Wait { progress, .. }) => progress.as_bytes().len(),
                     Some(RunChange::Release { progress }) => progress.as_ref().map_or(0, |p| p.as_bytes().len()),
-                    None => 0,
+                    Some(RunChange::PutBack { .. }) | None => 0,
                 };
                 run + commit.transition.as_ref().map_or(0, |transition| transition.event.envelope.len())
             }
@@ -88,7 +88,7 @@ impl From<StoreError> for FlushError {
     /// Only data that the database refuses is the writer's fault; everything else is waited out.
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Refused(why) => Self::Data(why),
+            StoreError::Refused(why) | StoreError::Moved(why) => Self::Data(why),
             StoreError::Unavailable(why) | StoreError::Schema(why) => Self::Lost(why),
             StoreError::Closed => Self::Lost(error.to_string()),
         }

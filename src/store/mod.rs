@@ -7,6 +7,8 @@
 //! Every write of a run's worker names the run's fence, and every transition the account's sequence, so a worker that
 //! lost its claim changes nothing.
 
+mod definitions;
+mod gates;
 mod group;
 mod handed;
 mod migrate;
@@ -26,6 +28,8 @@ use uuid::Uuid;
 
 use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
+pub use definitions::*;
+pub use gates::{ClosedGate, GateReason};
 pub use model::*;
 pub use operators::*;
 pub use views::*;
@@ -39,6 +43,9 @@ pub enum StoreError {
     /// The database refuses the data. Repeating it does not help.
     #[error("the database refuses the data: {0}")]
     Refused(String),
+    /// What the write was decided on has changed meanwhile. Look again and decide again.
+    #[error("{0}")]
+    Moved(String),
     /// The database's schema is not this version's.
     #[error("{0}")]
     Schema(String),
@@ -129,7 +136,17 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn settle_quarantined(&self, id: Uuid, how: &Settlement, actor: &str) -> Result<bool, StoreError>;
 
     /// Applies definitions in one transaction; what is stored already is left as it is. Answers how many rows changed.
+    /// [`StoreError::Moved`] when one of [`StoredDefinitions::over`] is no longer at its version: nothing is changed.
     async fn save_definitions(&self, definitions: StoredDefinitions) -> Result<u64, StoreError>;
+
+    /// Every integration, by name; nothing that is sealed.
+    async fn integrations(&self) -> Result<Vec<IntegrationEntry>, StoreError>;
+
+    /// The versions of an integration, the latest first.
+    async fn integration_versions(&self, id: Uuid) -> Result<Vec<VersionEntry>, StoreError>;
+
+    /// One version of an integration.
+    async fn integration_version(&self, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError>;
 
     /// Every install with its integration's face, by id; nothing that is sealed.
     async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError>;
@@ -179,6 +196,18 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// this machine.
     async fn now_ms(&self) -> Result<i64, StoreError>;
 
+    /// Closes the way of an install to a host for so long, unless it is closed for longer; answers how it stands.
+    async fn close_gate(
+        &self,
+        install: Uuid,
+        host: &str,
+        reason: GateReason,
+        for_ms: i64,
+    ) -> Result<ClosedGate, StoreError>;
+
+    /// The gates that are closed now, by install and host.
+    async fn closed_gates(&self) -> Result<Vec<ClosedGate>, StoreError>;
+
     /// How much there is to do.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 
@@ -188,6 +217,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Counts the times that something may have become due or unpublished by another process's doing. A receiver sees
     /// each change that comes after it last looked, so nothing is missed between looking and waiting.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Counts the times that another process may have closed a gate, as [`Store::changes`] does.
+    fn gate_changes(&self) -> watch::Receiver<u64>;
 
     /// Stops the store's tasks after what is in flight.
     async fn close(&self);

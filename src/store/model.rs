@@ -224,6 +224,13 @@ pub enum RunChange {
         /// For how long, in milliseconds of database time.
         for_ms: i64,
     },
+    /// The worker has no room for the run: it rests.
+    PutBack {
+        /// Whether its time begins anew with the next claim, since it began with this one.
+        anew: bool,
+        /// For how long, in milliseconds of database time.
+        for_ms: i64,
+    },
     /// The worker gives the run back, to be claimed at once.
     Release {
         /// The sealed progress, if there is any to keep.
@@ -437,47 +444,4 @@ pub struct Quarantined {
     pub properties: Option<Sealed>,
     /// When it came, by the worker's clock.
     pub at_ms: i64,
-}
-
-/// An integration or install as it is stored: the clear part, and the sealed document.
-#[derive(Debug, Clone)]
-pub struct StoredIntegration {
-    /// Its public face.
-    pub face: IntegrationRef,
-    /// SHA-256 of its canonical JSON.
-    pub hash: DefinitionHash,
-    /// The sealed definition.
-    pub sealed: Sealed,
-}
-
-/// An install as it is stored.
-#[derive(Debug, Clone)]
-pub struct StoredInstall {
-    /// Its id, the `environment_integration_id` of requests.
-    pub id: Uuid,
-    /// The environment.
-    pub environment_id: Uuid,
-    /// The integration it installs.
-    pub integration_id: Uuid,
-    /// Whether imports are accepted.
-    pub is_enabled: bool,
-    /// SHA-256 of the override's canonical JSON.
-    pub hash: DefinitionHash,
-    /// The sealed override.
-    pub sealed: Sealed,
-    /// The effective definition that new runs pin.
-    pub effective: DefinitionHash,
-}
-
-/// All definitions that belong together; applied whole.
-#[derive(Debug, Clone, Default)]
-pub struct StoredDefinitions {
-    /// Environments: id and name.
-    pub environments: Vec<(Uuid, String)>,
-    /// Integrations.
-    pub integrations: Vec<StoredIntegration>,
-    /// Installs.
-    pub installs: Vec<StoredInstall>,
-    /// Effective definitions, content-addressed.
-    pub effective: Vec<(DefinitionHash, Sealed)>,
 }

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
-    Account, Backlog, Credential, DefinitionHash, InstallEntry, IntegrationRef, Left, RefreshIntent, Run, RunView,
-    StoreError, StoredEvent, Unpublished,
+    Account, Backlog, Credential, DefinitionHash, InstallEntry, IntegrationEntry, IntegrationRef, Left, RefreshIntent,
+    Run, RunView, StoreError, StoredEvent, Unpublished, VersionEntry,
 };
 use crate::lifecycle::UnknownWord;
 use crate::seal::Sealed;
@@ -249,6 +249,36 @@ pub(super) fn event(row: &impl Columns) -> Row<StoredEvent> {
         envelope: must(row.text("envelope")?, "envelope")?,
         inserted_at_ms: must(row.int("inserted_at")?, "inserted_at")?,
     })
+}
+
+pub(super) fn integration(row: &impl Columns) -> Row<IntegrationEntry> {
+    Ok(IntegrationEntry {
+        face: IntegrationRef {
+            id: must(row.id("id")?, "id")?,
+            name: must(row.text("name")?, "name")?,
+            label: must(row.text("label")?, "label")?,
+        },
+        version: must(row.int("version")?, "version")?,
+        hash: hash(row, "hash")?,
+    })
+}
+
+pub(super) fn version(row: &impl Columns) -> Row<VersionEntry> {
+    Ok(VersionEntry {
+        version: must(row.int("version")?, "version")?,
+        hash: hash(row, "hash")?,
+        inserted_at_ms: must(row.int("inserted_at")?, "inserted_at")?,
+    })
+}
+
+/// What is said of an integration that another process changed.
+pub(super) fn moved(version: Option<i64>, expected: Option<i64>) -> StoreError {
+    let told = |version: Option<i64>| version.map_or_else(|| "not there".to_owned(), |it| format!("at version {it}"));
+    StoreError::Moved(format!(
+        "another process applied definitions meanwhile (an integration is {} now, and was {}): look again",
+        told(version),
+        told(expected)
+    ))
 }
 
 /// Reads [`install`]; both dialects. A condition or an order may follow.

@@ -63,7 +63,7 @@ impl Stands {
         }
         match (&change.run_change, &change.credential) {
             (Some(RunChange::Finish { .. }), _) => self.state == "finished",
-            (Some(RunChange::Wait { .. }), _) => self.state == "waiting",
+            (Some(RunChange::Wait { .. } | RunChange::PutBack { .. }), _) => self.state == "waiting",
             (Some(RunChange::Release { .. }), _) => self.state == "queued",
             (Some(RunChange::Save { .. }) | None, Some(credential)) => {
                 self.state == "running"

@@ -22,6 +22,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
 
+/// A gauge that counts what there is.
+pub type Count = Gauge;
+
 /// A gauge with a fraction, for seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
 
@@ -109,7 +112,16 @@ pub struct Series {
     transitions: Family<Labels<1>, Counter>,
     attempts: Family<Labels<1>, Counter>,
     runs: Family<Labels<1>, Gauge>,
+    gates: Family<Labels<1>, Gauge>,
+    rate_limited: Family<Labels<1>, Counter>,
     upstream_requests: Histograms,
+    pub upstream_in_flight: Gauge,
+    pub gated_waits: Counter,
+    pub circuits_opened: Counter,
+    pub circuits_closed: Counter,
+    pub host_cap_waits: Counter,
+    pub host_cap_waiting: Gauge,
+    pub put_back: Counter,
     pub database_usable: Gauge,
     pub redelivered: Counter,
     pub dead_letters_stuck: Gauge,
@@ -166,6 +178,17 @@ impl Series {
         self.runs.get_or_create(&[("state", state)]).set(count);
     }
 
+    /// Sets how many gates are closed for a reason (the store's word for it).
+    pub fn set_gates(&self, reason: &'static str, closed: usize) {
+        self.gates.get_or_create(&[("reason", reason)]).set(i64::try_from(closed).unwrap_or(i64::MAX));
+    }
+
+    /// Counts an answer that asks to wait because of a rate limit, of the account or of its whole install.
+    pub fn count_rate_limited(&self, whole_install: bool) {
+        let scope = if whole_install { "install" } else { "account" };
+        self.rate_limited.get_or_create(&[("scope", scope)]).inc();
+    }
+
     /// Notes how long a request to a provider took, and its status; `None` when there was no answer.
     pub fn observe_upstream(&self, status: Option<u16>, took: Duration) {
         let answer = match status {
@@ -192,6 +215,7 @@ impl Series {
         to.register("runs", "Runs in the store, by state", self.runs.clone());
         to.register("slots_used", "Runs that this process performs right now", self.slots_used.clone());
         self.register_ages(to);
+        self.register_gates(to);
         to.register("outbox_events", "Events that are committed and not published yet", self.outbox_events.clone());
         to.register("quarantine_held", "Refused requests that wait for repair", self.quarantine_held.clone());
         self.register_relay(to);
@@ -201,6 +225,38 @@ impl Series {
             "log_lines_dropped",
             "Log lines dropped because standard error did not take them in time",
             self.log_lines_dropped.clone(),
+        );
+    }
+
+    fn register_gates(&self, to: &mut Registry) {
+        to.register(
+            "gates_closed",
+            "Ways of an install to a host that this process knows to be closed",
+            self.gates.clone(),
+        );
+        to.register("gated_waits", "Requests that were not sent because a gate was closed", self.gated_waits.clone());
+        to.register(
+            "rate_limited",
+            "Answers that asked to wait because of a rate limit, by whom it concerns",
+            self.rate_limited.clone(),
+        );
+        to.register(
+            "circuits_opened",
+            "Times that a failing host was left alone, each time anew that it still failed",
+            self.circuits_opened.clone(),
+        );
+        to.register("circuits_closed", "Times that such a host was found to work again", self.circuits_closed.clone());
+        to.register("upstream_in_flight", "Requests to providers under way", self.upstream_in_flight.clone());
+        to.register("host_cap_waits", "Requests that waited for `upstream.host_requests`", self.host_cap_waits.clone());
+        to.register(
+            "host_cap_waiting",
+            "Requests that wait for `upstream.host_requests` right now",
+            self.host_cap_waiting.clone(),
+        );
+        to.register(
+            "runs_put_back",
+            "Runs that rest because their tenant had its share of the slots",
+            self.put_back.clone(),
         );
     }
 
@@ -272,6 +328,15 @@ impl Default for Series {
             transitions: Family::default(),
             attempts: Family::default(),
             runs: Family::default(),
+            gates: Family::default(),
+            rate_limited: Family::default(),
+            upstream_in_flight: Gauge::default(),
+            gated_waits: Counter::default(),
+            circuits_opened: Counter::default(),
+            circuits_closed: Counter::default(),
+            host_cap_waits: Counter::default(),
+            host_cap_waiting: Gauge::default(),
+            put_back: Counter::default(),
             // 5 ms to 41 s, around the request timeout of 30 s.
             upstream_requests: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 14))),
             slots_used: Gauge::default(),
@@ -293,6 +358,9 @@ impl Default for Series {
         // Present from the start, so that the first increase is seen as one.
         for end in ReplyEnd::ALL {
             let _ = series.replies.get_or_create(&[("outcome", end.as_str())]);
+        }
+        for scope in ["account", "install"] {
+            let _ = series.rate_limited.get_or_create(&[("scope", scope)]);
         }
         for word in Word::ALL {
             let _ = series.transitions.get_or_create(&[("word", word.as_str())]);
@@ -318,6 +386,8 @@ mod tests {
         other.count_attempt(Some(Class::RateLimited));
         metrics.set_broker_session("imports", true);
         metrics.set_runs("queued", 7);
+        metrics.set_gates("circuit", 2);
+        metrics.count_rate_limited(true);
         metrics.oldest_outbox_age.set(1.5);
         metrics.observe_upstream(Some(503), Duration::from_millis(30));
         metrics.observe_upstream(None, Duration::from_secs(30));
@@ -336,6 +406,9 @@ mod tests {
             "tidewaiter_attempts_total{outcome=\"rate_limited\"} 1",
             "tidewaiter_broker_sessions{session=\"imports\"} 1",
             "tidewaiter_runs{state=\"queued\"} 7",
+            "tidewaiter_gates_closed{reason=\"circuit\"} 2",
+            "tidewaiter_rate_limited_total{scope=\"install\"} 1",
+            "tidewaiter_rate_limited_total{scope=\"account\"} 0",
             "tidewaiter_oldest_outbox_age_seconds 1.5",
             "tidewaiter_upstream_request_seconds_bucket{le=\"0.04\",answer=\"5xx\"} 1",
             "tidewaiter_upstream_request_seconds_count{answer=\"none\"} 1",
@@ -353,7 +426,7 @@ mod tests {
         let count = names.len();
         names.sort_unstable();
         names.dedup_by_key(|line| line.split(' ').next());
-        assert_eq!((names.len(), count), (24, 24), "{text}");
+        assert_eq!((names.len(), count), (33, 33), "{text}");
         assert!(names.iter().all(|line| line.split(' ').count() > 3), "{text}");
     }
 }

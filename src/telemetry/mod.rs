@@ -20,7 +20,7 @@ use tracing_subscriber::{Layer as _, Registry, fmt};
 pub use escape::escape_controls;
 pub use filter::check_filter;
 pub use lines::Flush;
-pub use metrics::Metrics;
+pub use metrics::{Count, Metrics};
 pub use panic::tell_on_stderr as tell_panics_on_stderr;
 pub use seldom::Seldom;
 

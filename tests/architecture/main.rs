@@ -83,23 +83,32 @@ fn committed_files_name_no_path_of_somebodys_machine() {
 
 #[test]
 fn the_state_machine_page_is_fresh() {
-    assert!(text("docs/state-machine.md") == tidewaiter::lifecycle::table::markdown(), "{}", stale("state-machine"));
+    assert!(
+        text("docs/state-machine.md") == tidewaiter::lifecycle::table::markdown(),
+        "{}",
+        stale("state-machine", "docs/state-machine.md")
+    );
 }
 
 /// Pages that the command prints. One that is not committed yet is not stale.
 #[test]
 fn printed_pages_are_fresh() {
-    for name in ["errors", "configuration"] {
-        let page = text(&format!("docs/{name}.md"));
+    for (name, path) in [
+        ("errors", "docs/errors.md"),
+        ("configuration", "docs/configuration.md"),
+        ("integration", "docs/schemas/integration.schema.json"),
+        ("installs", "docs/schemas/installs.schema.json"),
+    ] {
+        let page = text(path);
         if page.is_empty() {
             continue;
         }
         let printed = Command::new(env!("CARGO_BIN_EXE_tidewaiter")).args(["schema", name]).output().unwrap();
         assert!(printed.status.success(), "tidewaiter schema {name} fails: {printed:?}");
-        assert!(page.as_bytes() == printed.stdout, "{}", stale(name));
+        assert!(page.as_bytes() == printed.stdout, "{}", stale(name, path));
     }
 }
 
-fn stale(name: &str) -> String {
-    format!("docs/{name}.md is stale; print it anew: cargo run -- schema {name} > docs/{name}.md")
+fn stale(name: &str, path: &str) -> String {
+    format!("{path} is stale; print it anew: cargo run -- schema {name} > {path}")
 }

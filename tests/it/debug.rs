@@ -66,7 +66,7 @@ fn runs_show_no_secret() {
         traceparent: None,
     };
     let claimed = Claimed { run, account: accepted.account, credential: accepted.credential, elapsed_ms: 0 };
-    let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1);
+    let (lane, _runs) = FastLane::new(Uuid::nil(), vec![Region::Eu], 1, 1);
     let opened = Opened { context: secret(), redactor: Redactor::new(&secret(), &[], &SecretPaths::of(None)) };
     shows_nothing("Started", &Started { claimed, opened: Some(opened), slot: lane.try_slot().unwrap() });
     let ended =

@@ -15,12 +15,17 @@ mod api;
 mod broker;
 mod debug;
 mod exchange;
+mod guide;
+mod objects;
 mod operate;
+mod recorded;
 mod reducers;
 mod relay;
 mod relay_mix;
 #[path = "../support/mod.rs"]
 mod shared;
+mod shipped_definitions;
 mod sqlite_start;
 mod store_conformance;
 mod test_servers;
+mod trial;

@@ -6,6 +6,7 @@ mod conditions;
 mod crash;
 mod custom;
 mod failures;
+mod gates;
 mod loops;
 mod paging;
 mod probes;
@@ -150,7 +151,7 @@ pub(super) fn drive(start: Start, replies: &mut VecDeque<Reply>) -> Ran {
                     other => panic!("{other:?} does not answer a refresh"),
                 }
             }
-            Output::Wait { reason, after } => {
+            Output::Wait { reason, after, .. } => {
                 ran.log.push(format!("{reason:?} {}", after.as_millis()));
                 pass(&mut tick, after.as_millis() as u64);
                 Input::Waited

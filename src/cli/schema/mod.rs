@@ -22,11 +22,16 @@ pub enum Document {
     Errors,
     /// docs/state-machine.md: every trigger on every status.
     StateMachine,
+    /// docs/schemas/integration.schema.json: JSON Schema of an integration's document, for editors.
+    Integration,
+    /// docs/schemas/installs.schema.json: JSON Schema of an environment's installs, for editors.
+    Installs,
 }
 
 impl Document {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Configuration, Self::Errors, Self::StateMachine];
+    pub const ALL: [Self; 5] =
+        [Self::Configuration, Self::Errors, Self::StateMachine, Self::Integration, Self::Installs];
 
     /// Where it is committed, relative to the repository.
     #[must_use]
@@ -35,6 +40,8 @@ impl Document {
             Self::Configuration => "docs/configuration.md",
             Self::Errors => "docs/errors.md",
             Self::StateMachine => "docs/state-machine.md",
+            Self::Integration => "docs/schemas/integration.schema.json",
+            Self::Installs => "docs/schemas/installs.schema.json",
         }
     }
 
@@ -45,6 +52,8 @@ impl Document {
             Self::Configuration => crate::config::markdown(),
             Self::Errors => errors::markdown(),
             Self::StateMachine => crate::lifecycle::table::markdown(),
+            Self::Integration => format!("{:#}\n", crate::definitions::integration_schema()),
+            Self::Installs => format!("{:#}\n", crate::definitions::installs_schema()),
         }
     }
 }

@@ -4,7 +4,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::rows::{self, RowError};
-use super::super::{DefinitionHash, InstallEntry, StoreError, StoredDefinitions, StoredInstall, StoredIntegration};
+use super::super::{
+    DefinitionHash, InstallEntry, IntegrationEntry, StoreError, StoredDefinitions, StoredInstall, StoredIntegration,
+    VersionEntry,
+};
 use super::line::{Line, Lines};
 use super::sql;
 use crate::seal::Sealed;
@@ -13,6 +16,14 @@ pub(super) async fn save(line: &Line, new: &StoredDefinitions) -> Result<u64, St
     let mut taken = line.take().await?;
     sqlx::query("BEGIN").execute(taken.get()).await?;
     sqlx::query(sql::LOCK_DEFINITIONS).execute(taken.get()).await?;
+    for (id, expected) in &new.over {
+        let version: Option<i64> = sqlx::query_scalar(sql::INTEGRATION_AT).bind(id).fetch_optional(taken.get()).await?;
+        if version != *expected {
+            sqlx::query("ROLLBACK").execute(taken.get()).await?;
+            taken.keep();
+            return Err(rows::moved(version, *expected));
+        }
+    }
     let mut changed = 0;
     for (id, name) in &new.environments {
         changed += sqlx::query(sql::SAVE_ENVIRONMENT).bind(id).bind(name).execute(taken.get()).await?.rows_affected();
@@ -63,6 +74,27 @@ async fn save_install(db: &mut PgConnection, install: &StoredInstall) -> Result<
         .execute(db)
         .await?;
     Ok(saved.rows_affected())
+}
+
+pub(super) async fn integrations(reads: &Lines) -> Result<Vec<IntegrationEntry>, StoreError> {
+    let mut taken = reads.take().await?;
+    let rows = sqlx::query(sql::INTEGRATIONS).fetch_all(taken.get()).await?;
+    taken.keep();
+    Ok(rows.iter().map(rows::integration).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn versions(reads: &Lines, id: Uuid) -> Result<Vec<VersionEntry>, StoreError> {
+    let mut taken = reads.take().await?;
+    let rows = sqlx::query(sql::VERSIONS).bind(id).fetch_all(taken.get()).await?;
+    taken.keep();
+    Ok(rows.iter().map(rows::version).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn version(reads: &Lines, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError> {
+    let mut taken = reads.take().await?;
+    let row = sqlx::query(sql::VERSION).bind(id).bind(version).fetch_optional(taken.get()).await?;
+    taken.keep();
+    Ok(row.as_ref().map(|row| rows::sealed(row, "sealed")).transpose()?)
 }
 
 pub(super) async fn installs(reads: &Lines) -> Result<Vec<InstallEntry>, StoreError> {

@@ -33,6 +33,11 @@ impl News {
         Self { own, alone: AtomicBool::new(false), told_at: Mutex::new(None) }
     }
 
+    /// What tells the others of a closed gate.
+    pub(super) fn of_a_gate(&self) -> String {
+        format!("{GATE}{}", self.own)
+    }
+
     /// As the relay learns with each pass. A worker that joins looks for itself until then.
     pub(super) fn set_alone(&self, alone: bool) {
         self.alone.store(alone, Ordering::Relaxed);
@@ -52,15 +57,37 @@ impl News {
     }
 }
 
+/// Whom a notification wakes.
+#[derive(Debug)]
+pub(super) struct Heard {
+    /// Who waits for runs and events.
+    pub(super) changes: watch::Sender<u64>,
+    /// Who remembers which gates are closed.
+    pub(super) gates: watch::Sender<u64>,
+}
+
+impl Heard {
+    fn of(&self, payload: &str, own: &str) {
+        match payload.strip_prefix(GATE) {
+            Some(sender) if sender != own => wake(&self.gates),
+            None if payload != own => wake(&self.changes),
+            _ => {}
+        }
+    }
+}
+
+/// What a notification of a closed gate begins with; few of them come, and they concern nobody who waits for a run.
+const GATE: &str = "gate ";
+
 /// How long silence lasts before the connection is tried: a silent death looks like silence.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// Listens until `closing`.
-pub(super) async fn run(server: Arc<Server>, news: Arc<News>, changes: watch::Sender<u64>, closing: CancellationToken) {
+pub(super) async fn run(server: Arc<Server>, news: Arc<News>, heard: Heard, closing: CancellationToken) {
     let mut pauses = Reconnect::default();
     loop {
-        let heard = closing.run_until_cancelled(listen(&server, &news.own, &changes, &mut pauses)).await;
-        let Some(ended) = heard else { return };
+        let ended = closing.run_until_cancelled(listen(&server, &news.own, &heard, &mut pauses)).await;
+        let Some(ended) = ended else { return };
         // The tasks that write say so when the database is down; this one only adds to the record.
         if let Err(error) = ended {
             tracing::debug!(task = "store.listen", %error, "not listening to other processes");
@@ -72,12 +99,7 @@ pub(super) async fn run(server: Arc<Server>, news: Arc<News>, changes: watch::Se
     }
 }
 
-async fn listen(
-    server: &Server,
-    own: &str,
-    changes: &watch::Sender<u64>,
-    pauses: &mut Reconnect,
-) -> Result<(), sqlx::Error> {
+async fn listen(server: &Server, own: &str, wakes: &Heard, pauses: &mut Reconnect) -> Result<(), sqlx::Error> {
     // A listener comes only out of a pool; this one lives and dies with it.
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -91,7 +113,8 @@ async fn listen(
     listener.eager_reconnect(false);
     listener.listen("tidewaiter").await?;
     pauses.succeeded();
-    wake(changes);
+    wake(&wakes.changes);
+    wake(&wakes.gates);
     loop {
         let Ok(heard) = tokio::time::timeout(SILENCE, listener.try_recv()).await else {
             let tried = sqlx::query("SELECT 1").execute(&mut listener);
@@ -102,8 +125,7 @@ async fn listen(
             continue;
         };
         match heard? {
-            Some(notification) if notification.payload() == own => {}
-            Some(_) => wake(changes),
+            Some(notification) => wakes.of(notification.payload(), own),
             None => return Ok(()),
         }
     }

@@ -6,6 +6,7 @@
 
 mod claims;
 mod definitions;
+mod gates;
 mod line;
 mod listen;
 mod operators;
@@ -28,16 +29,18 @@ use self::listen::News;
 use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
-    Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
-    QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
-    Standing, Store, StoreError, StoredDefinitions, StoredEvent,
+    Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patience,
+    QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView,
+    Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, VersionEntry,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
 use crate::tasks::Tasks;
 
+#[doc(hidden)]
+pub use self::gates::ALL as GATES_STATEMENTS;
 #[doc(hidden)]
 pub use self::operators::ALL as OPERATORS_STATEMENTS;
 #[doc(hidden)]
@@ -58,6 +61,7 @@ pub struct Postgres {
     rest: Line,
     reads: Lines,
     changes: watch::Sender<u64>,
+    gate_changes: watch::Sender<u64>,
     news: Arc<News>,
     handed: Handed,
     closing: CancellationToken,
@@ -80,11 +84,9 @@ impl Postgres {
             group
         };
         let (accepts, commits) = (flush("store.accept"), flush("store.commit"));
-        let changes = watch::Sender::new(0);
-        tasks.spawn(
-            "store.listen",
-            listen::run(Arc::clone(&server), Arc::clone(&news), changes.clone(), closing.clone()),
-        );
+        let (changes, gate_changes) = (watch::Sender::new(0), watch::Sender::new(0));
+        let heard = listen::Heard { changes: changes.clone(), gates: gate_changes.clone() };
+        tasks.spawn("store.listen", listen::run(Arc::clone(&server), Arc::clone(&news), heard, closing.clone()));
         Ok(Self {
             accepts,
             commits,
@@ -94,6 +96,7 @@ impl Postgres {
             rest: Line::cool(&server),
             reads: Lines::new(&server, READERS),
             changes,
+            gate_changes,
             news,
             handed: Handed::default(),
             closing,
@@ -208,6 +211,18 @@ impl Store for Postgres {
         within(definitions::save(&self.rest, &definitions)).await
     }
 
+    async fn integrations(&self) -> Result<Vec<IntegrationEntry>, StoreError> {
+        within(definitions::integrations(&self.reads)).await
+    }
+
+    async fn integration_versions(&self, id: Uuid) -> Result<Vec<VersionEntry>, StoreError> {
+        within(definitions::versions(&self.reads, id)).await
+    }
+
+    async fn integration_version(&self, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError> {
+        within(definitions::version(&self.reads, id, version)).await
+    }
+
     async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError> {
         within(definitions::installs(&self.reads)).await
     }
@@ -269,6 +284,20 @@ impl Store for Postgres {
         within(reads::now_ms(&self.reads)).await
     }
 
+    async fn close_gate(
+        &self,
+        install: Uuid,
+        host: &str,
+        reason: GateReason,
+        for_ms: i64,
+    ) -> Result<ClosedGate, StoreError> {
+        within(gates::close(&self.rest, &self.news, install, host, reason, for_ms)).await
+    }
+
+    async fn closed_gates(&self) -> Result<Vec<ClosedGate>, StoreError> {
+        within(gates::closed(&self.reads)).await
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         within(reads::backlog(&self.reads)).await
     }
@@ -279,6 +308,10 @@ impl Store for Postgres {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn gate_changes(&self) -> watch::Receiver<u64> {
+        self.gate_changes.subscribe()
     }
 
     async fn close(&self) {

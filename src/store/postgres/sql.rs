@@ -72,10 +72,11 @@ pub(super) const COMMIT: &str = "WITH input AS MATERIALIZED (SELECT * FROM unnes
     done AS MATERIALIZED (SELECT h.* FROM held h \
     WHERE h.expected_version IS NULL OR h.account IN (SELECT account_id FROM secrets)), \
     new_runs AS (UPDATE runs r SET state = CASE d.change WHEN 'finish' THEN 'finished' WHEN 'wait' THEN 'waiting' \
-    WHEN 'release' THEN 'queued' ELSE r.state END, owner = CASE WHEN d.change = 'save' THEN r.owner END, \
+    WHEN 'put_back' THEN 'waiting' WHEN 'release' THEN 'queued' ELSE r.state END, owner = CASE WHEN d.change = 'save' THEN r.owner END, \
     progress = CASE d.change WHEN 'finish' THEN d.progress ELSE coalesce(d.progress, r.progress) END, \
     outcome = coalesce(d.outcome, r.outcome), trace = coalesce(d.trace, r.trace), \
-    due_at = CASE WHEN d.change = 'wait' THEN now_ms() + d.for_ms END, \
+    due_at = CASE WHEN d.change IN ('wait', 'put_back') THEN now_ms() + d.for_ms END, \
+    claimed_at = CASE WHEN d.change <> 'put_back' THEN r.claimed_at END, \
     finished_at = CASE WHEN d.change = 'finish' THEN now_ms() END \
     FROM done d WHERE r.id = d.run AND d.change IS NOT NULL), \
     new_accounts AS (UPDATE accounts a SET status = d.status, reason = d.reason, last_error = d.last_error, \
@@ -236,6 +237,15 @@ pub(super) const SAVE_INSTALL: &str = "INSERT INTO environment_integrations AS i
     is_enabled = excluded.is_enabled, hash = excluded.hash, sealed = excluded.sealed, effective = excluded.effective \
     WHERE i.hash <> excluded.hash OR i.effective <> excluded.effective OR i.is_enabled <> excluded.is_enabled \
     OR i.environment_id <> excluded.environment_id OR i.integration_id <> excluded.integration_id";
+
+pub(super) const INTEGRATION_AT: &str = "SELECT version FROM integrations WHERE id = $1";
+
+pub(super) const INTEGRATIONS: &str = "SELECT id, name, label, version, hash FROM integrations ORDER BY name";
+
+pub(super) const VERSIONS: &str = "SELECT version, hash, inserted_at FROM integration_versions \
+    WHERE integration_id = $1 ORDER BY version DESC";
+
+pub(super) const VERSION: &str = "SELECT sealed FROM integration_versions WHERE integration_id = $1 AND version = $2";
 
 pub(super) const INSTALLS: &str = concat!(installs!(), " ORDER BY e.id");
 

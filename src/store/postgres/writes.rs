@@ -202,6 +202,8 @@ fn change_of(commit: &Commit) -> Change<'_> {
         Some(RunChange::Wait { progress, for_ms }) => {
             (Some("wait"), Some(progress.as_bytes()), None, None, Some(*for_ms))
         }
+        Some(RunChange::PutBack { anew: true, for_ms }) => (Some("put_back"), None, None, None, Some(*for_ms)),
+        Some(RunChange::PutBack { anew: false, for_ms }) => (Some("wait"), None, None, None, Some(*for_ms)),
         Some(RunChange::Release { progress }) => {
             (Some("release"), progress.as_ref().map(Sealed::as_bytes), None, None, None)
         }

@@ -4,7 +4,9 @@ use sqlx::{SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::super::rows::{self, RowError, installs};
-use super::super::{DefinitionHash, InstallEntry, StoreError, StoredDefinitions, StoredIntegration};
+use super::super::{
+    DefinitionHash, InstallEntry, IntegrationEntry, StoreError, StoredDefinitions, StoredIntegration, VersionEntry,
+};
 use super::{Writer, now};
 use crate::seal::Sealed;
 
@@ -27,6 +29,15 @@ const SAVE_INSTALL: &str = "INSERT INTO environment_integrations \
 
 pub(super) async fn save(writer: &Writer, new: &StoredDefinitions) -> Result<u64, StoreError> {
     let mut taken = writer.begin().await?;
+    for (id, expected) in &new.over {
+        let version: Option<i64> = sqlx::query_scalar("SELECT version FROM integrations WHERE id = ?")
+            .bind(id)
+            .fetch_optional(taken.get())
+            .await?;
+        if version != *expected {
+            return Err(rows::moved(version, *expected));
+        }
+    }
     let mut changed = 0;
     for (id, name) in &new.environments {
         changed += sqlx::query(
@@ -84,6 +95,31 @@ async fn save_integration(db: &mut SqliteConnection, integration: &StoredIntegra
         .execute(db)
         .await?;
     Ok(1)
+}
+
+pub(super) async fn integrations(reads: &SqlitePool) -> Result<Vec<IntegrationEntry>, StoreError> {
+    let rows =
+        sqlx::query("SELECT id, name, label, version, hash FROM integrations ORDER BY name").fetch_all(reads).await?;
+    Ok(rows.iter().map(rows::integration).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn versions(reads: &SqlitePool, id: Uuid) -> Result<Vec<VersionEntry>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT version, hash, inserted_at FROM integration_versions WHERE integration_id = ? ORDER BY version DESC",
+    )
+    .bind(id)
+    .fetch_all(reads)
+    .await?;
+    Ok(rows.iter().map(rows::version).collect::<Result<_, RowError>>()?)
+}
+
+pub(super) async fn version(reads: &SqlitePool, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError> {
+    let row = sqlx::query("SELECT sealed FROM integration_versions WHERE integration_id = ? AND version = ?")
+        .bind(id)
+        .bind(version)
+        .fetch_optional(reads)
+        .await?;
+    Ok(row.as_ref().map(|row| rows::sealed(row, "sealed")).transpose()?)
 }
 
 pub(super) async fn installs(reads: &SqlitePool) -> Result<Vec<InstallEntry>, StoreError> {

@@ -7,6 +7,7 @@
 mod bulk;
 mod claims;
 mod definitions;
+mod gates;
 mod operators;
 mod outbox;
 mod reads;
@@ -28,10 +29,10 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::migrate::{self, STEPS};
 use super::{
-    Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, InstallEntry, Left, NewReplay, Patience, QuarantineEntry,
-    QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView, Settlement,
-    Standing, Store, StoreError, StoredDefinitions, StoredEvent,
+    Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patience,
+    QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView,
+    Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, VersionEntry,
 };
 use crate::lifecycle::{Region, Status};
 use crate::reconnect::Reconnect;
@@ -66,6 +67,8 @@ pub struct Sqlite {
     handed: Handed,
     reads: SqlitePool,
     changes: watch::Sender<u64>,
+    /// Never sent to: no other process closes a gate.
+    gate_changes: watch::Sender<u64>,
     closing: CancellationToken,
 }
 
@@ -111,7 +114,15 @@ impl Sqlite {
         let changes = watch::Sender::new(0);
         tasks.spawn("store.poll", poll(options.clone(), changes.clone(), closing.clone()));
         let reads = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options);
-        Ok(Self { group, writer, handed: Handed::default(), reads, changes, closing })
+        Ok(Self {
+            group,
+            writer,
+            handed: Handed::default(),
+            reads,
+            changes,
+            gate_changes: watch::Sender::new(0),
+            closing,
+        })
     }
 }
 
@@ -332,6 +343,18 @@ impl Store for Sqlite {
         definitions::save(&self.writer, &definitions).await
     }
 
+    async fn integrations(&self) -> Result<Vec<IntegrationEntry>, StoreError> {
+        definitions::integrations(&self.reads).await
+    }
+
+    async fn integration_versions(&self, id: Uuid) -> Result<Vec<VersionEntry>, StoreError> {
+        definitions::versions(&self.reads, id).await
+    }
+
+    async fn integration_version(&self, id: Uuid, version: i64) -> Result<Option<Sealed>, StoreError> {
+        definitions::version(&self.reads, id, version).await
+    }
+
     async fn installs(&self) -> Result<Vec<InstallEntry>, StoreError> {
         definitions::installs(&self.reads).await
     }
@@ -393,6 +416,20 @@ impl Store for Sqlite {
         reads::now_ms(&self.reads).await
     }
 
+    async fn close_gate(
+        &self,
+        install: Uuid,
+        host: &str,
+        reason: GateReason,
+        for_ms: i64,
+    ) -> Result<ClosedGate, StoreError> {
+        gates::close(&self.writer, install, host, reason, for_ms).await
+    }
+
+    async fn closed_gates(&self) -> Result<Vec<ClosedGate>, StoreError> {
+        gates::closed(&self.reads).await
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         reads::backlog(&self.reads).await
     }
@@ -404,6 +441,10 @@ impl Store for Sqlite {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn gate_changes(&self) -> watch::Receiver<u64> {
+        self.gate_changes.subscribe()
     }
 
     async fn close(&self) {

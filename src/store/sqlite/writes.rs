@@ -266,6 +266,11 @@ const FINISH: &str = concat!(
 );
 const WAIT: &str =
     concat!("UPDATE runs SET state = 'waiting', progress = ?2, owner = NULL, due_at = ", now!(), " + ?3 WHERE id = ?1");
+const PUT_BACK: &str = concat!(
+    "UPDATE runs SET state = 'waiting', owner = NULL, due_at = ",
+    now!(),
+    " + ?2, claimed_at = CASE WHEN NOT ?3 THEN claimed_at END WHERE id = ?1"
+);
 
 async fn change_run(db: &mut SqliteConnection, run: Uuid, change: &RunChange) -> Result<(), sqlx::Error> {
     match change {
@@ -277,6 +282,7 @@ async fn change_run(db: &mut SqliteConnection, run: Uuid, change: &RunChange) ->
             sqlx::query("UPDATE runs SET progress = ?2 WHERE id = ?1").bind(run).bind(progress.as_bytes())
         }
         RunChange::Wait { progress, for_ms } => sqlx::query(WAIT).bind(run).bind(progress.as_bytes()).bind(for_ms),
+        RunChange::PutBack { anew, for_ms } => sqlx::query(PUT_BACK).bind(run).bind(for_ms).bind(anew),
         RunChange::Release { progress } => sqlx::query(
             "UPDATE runs SET state = 'queued', owner = NULL, progress = coalesce(?2, progress) WHERE id = ?1",
         )

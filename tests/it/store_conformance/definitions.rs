@@ -1,7 +1,7 @@
 //! Definitions and settings.
 
 use tidewaiter::store::{
-    DefinitionHash, InstallEntry, IntegrationRef, StoredDefinitions, StoredInstall, StoredIntegration,
+    DefinitionHash, InstallEntry, IntegrationRef, StoreError, StoredDefinitions, StoredInstall, StoredIntegration,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ fn definitions() -> StoredDefinitions {
             effective: DefinitionHash([3; 32]),
         }],
         effective: vec![(DefinitionHash([3; 32]), sealed("effective"))],
+        over: Vec::new(),
     }
 }
 
@@ -53,6 +54,43 @@ pub async fn a_changed_integration_gets_a_new_version(database: &Database) {
     assert!(!store.installs().await.unwrap()[0].is_enabled);
     // And back: the old text is a version of its own.
     assert_eq!(store.save_definitions(definitions()).await.unwrap(), 3);
+}
+
+pub async fn every_version_of_an_integration_stays_readable(database: &Database) {
+    let store = database.open().await;
+    let id = Uuid::from_u128(0x2);
+    assert_eq!(store.integrations().await.unwrap(), []);
+    store.save_definitions(definitions()).await.unwrap();
+    let mut changed = definitions();
+    changed.integrations[0].hash = DefinitionHash([9; 32]);
+    changed.integrations[0].sealed = sealed("definition 2");
+    store.save_definitions(changed).await.unwrap();
+    let entry = &store.integrations().await.unwrap()[0];
+    assert_eq!((entry.face.name.as_str(), entry.version, entry.hash), ("crm", 2, DefinitionHash([9; 32])));
+    let versions = store.integration_versions(id).await.unwrap();
+    let told: Vec<_> = versions.iter().map(|it| (it.version, it.hash)).collect();
+    assert_eq!(told, [(2, DefinitionHash([9; 32])), (1, DefinitionHash([1; 32]))]);
+    let now = store.now_ms().await.unwrap();
+    assert!(versions.iter().all(|it| it.inserted_at_ms > 0 && it.inserted_at_ms <= now), "{versions:?}");
+    for (version, found) in [(1, Some(sealed("definition 1"))), (2, Some(sealed("definition 2"))), (3, None)] {
+        assert_eq!(store.integration_version(id, version).await.unwrap(), found, "{version}");
+    }
+    assert_eq!(store.integration_versions(Uuid::from_u128(0x9)).await.unwrap(), []);
+}
+
+pub async fn definitions_are_applied_only_over_the_versions_that_they_were_compared_with(database: &Database) {
+    let store = database.open().await;
+    let id = Uuid::from_u128(0x2);
+    let over = |version| StoredDefinitions { over: vec![(id, version)], ..definitions() };
+    assert!(matches!(store.save_definitions(over(Some(1))).await, Err(StoreError::Moved(_))));
+    assert_eq!(store.integrations().await.unwrap(), [], "nothing is written");
+    assert_eq!(store.save_definitions(over(None)).await.unwrap(), 3);
+    let mut changed = over(Some(1));
+    changed.integrations[0].hash = DefinitionHash([9; 32]);
+    assert_eq!(store.save_definitions(changed.clone()).await.unwrap(), 1);
+    let refused = store.save_definitions(changed).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Moved(why) if why.contains("version 2")), "{refused}");
+    assert_eq!(store.save_definitions(over(Some(2))).await.unwrap(), 1, "the connection is good for the next");
 }
 
 pub async fn an_install_comes_with_its_integrations_face(database: &Database) {

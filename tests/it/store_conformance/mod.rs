@@ -10,6 +10,7 @@ mod commit;
 pub mod databases;
 mod definitions;
 mod enqueue;
+mod gates;
 mod operators;
 mod outage;
 mod outbox;
@@ -97,6 +98,13 @@ on_both! {
         repeating_an_enqueue_is_answered_as_done
         an_enqueue_amid_the_finish_of_the_run_before_gets_a_clear_answer
     }
+    gates {
+        a_closed_gate_is_seen_by_every_process_until_its_time_is_over
+        a_gate_is_closed_for_longer_and_never_for_shorter
+        another_process_hears_of_a_gate
+        a_run_put_back_rests_and_its_time_begins_with_its_next_claim
+        a_run_put_back_amid_its_work_keeps_its_progress_and_its_time
+    }
     outbox {
         only_the_lowest_event_of_an_account_is_a_head
         the_pass_that_takes_an_event_out_answers_with_the_next_one_of_its_account
@@ -121,6 +129,8 @@ on_both! {
     definitions {
         applying_twice_changes_nothing_the_second_time
         a_changed_integration_gets_a_new_version
+        every_version_of_an_integration_stays_readable
+        definitions_are_applied_only_over_the_versions_that_they_were_compared_with
         an_install_comes_with_its_integrations_face
         a_setting_keeps_its_first_value
         of_two_processes_with_a_setting_both_get_the_same_value

@@ -1,0 +1,177 @@
+//! Where the values of a document are: their order, and their line and column in JSON text.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::join;
+
+/// The places of a document's values.
+pub(super) struct Positions {
+    /// The order of each pointer, and its byte in the text where that is known.
+    places: HashMap<String, (usize, Option<usize>)>,
+}
+
+impl Positions {
+    /// The places in JSON text, which has been read already.
+    pub(super) fn of_json(text: &str) -> Self {
+        let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, places: HashMap::new() };
+        scanner.value("", None);
+        Self { places: scanner.places }
+    }
+
+    /// The order alone.
+    pub(super) fn of_value(value: &Value) -> Self {
+        let mut places = HashMap::new();
+        order(value, "", &mut places);
+        Self { places }
+    }
+
+    /// The order of the value at `pointer`, or of what would hold it.
+    pub(super) fn order(&self, pointer: &str) -> usize {
+        self.nearest(pointer).map_or(0, |place| place.0)
+    }
+
+    /// Line and column (in characters) of the value at `pointer`, or of what would hold it; both count from 1.
+    pub(super) fn line(&self, pointer: &str, text: &str) -> Option<(usize, usize)> {
+        let before = text.get(..self.nearest(pointer)?.1?)?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+    }
+
+    fn nearest(&self, pointer: &str) -> Option<(usize, Option<usize>)> {
+        let mut pointer = pointer;
+        loop {
+            if let Some(place) = self.places.get(pointer) {
+                return Some(*place);
+            }
+            pointer = &pointer[..pointer.rfind('/')?];
+        }
+    }
+}
+
+fn order(value: &Value, pointer: &str, places: &mut HashMap<String, (usize, Option<usize>)>) {
+    places.insert(pointer.to_owned(), (places.len(), None));
+    match value {
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| order(item, &format!("{pointer}/{index}"), places));
+        }
+        Value::Object(members) => members.iter().for_each(|(key, it)| order(it, &join(pointer, key), places)),
+        _ => {}
+    }
+}
+
+/// Walks over JSON that is known to be sound: nothing is checked, and what is not understood ends the walk.
+struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    places: HashMap<String, (usize, Option<usize>)>,
+}
+
+impl Scanner<'_> {
+    /// A value; `from` is where its key stands, which is where people look.
+    fn value(&mut self, pointer: &str, from: Option<usize>) -> Option<()> {
+        self.blank();
+        // The last of two equal keys counts, as it does for the reader.
+        let place = (self.places.len(), Some(from.unwrap_or(self.at)));
+        self.places.insert(pointer.to_owned(), place);
+        match self.bytes.get(self.at)? {
+            b'{' => self.object(pointer),
+            b'[' => self.list(pointer),
+            b'"' => self.string().map(drop),
+            _ => {
+                let end = self.bytes[self.at..].iter().position(|byte| b",]} \t\r\n".contains(byte));
+                self.at = end.map_or(self.bytes.len(), |end| self.at + end);
+                Some(())
+            }
+        }
+    }
+
+    fn object(&mut self, pointer: &str) -> Option<()> {
+        self.at += 1;
+        loop {
+            self.blank();
+            match self.bytes.get(self.at)? {
+                b'}' => break,
+                b',' => self.at += 1,
+                _ => {
+                    let from = self.at;
+                    let key = self.string()?;
+                    self.blank();
+                    self.at += 1;
+                    self.value(&join(pointer, &key), Some(from))?;
+                }
+            }
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    fn list(&mut self, pointer: &str) -> Option<()> {
+        self.at += 1;
+        let mut index = 0;
+        loop {
+            self.blank();
+            match self.bytes.get(self.at)? {
+                b']' => break,
+                b',' => self.at += 1,
+                _ => {
+                    self.value(&format!("{pointer}/{index}"), None)?;
+                    index += 1;
+                }
+            }
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    fn string(&mut self) -> Option<String> {
+        let from = self.at;
+        self.at += 1;
+        while *self.bytes.get(self.at)? != b'"' {
+            self.at += if self.bytes[self.at] == b'\\' { 2 } else { 1 };
+        }
+        self.at += 1;
+        serde_json::from_str(self.text.get(from..self.at)?).ok()
+    }
+
+    fn blank(&mut self) {
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
+            self.at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_found_at_its_key_and_an_item_at_its_value() {
+        let text = "{\n  \"ä\": [1, { \"x/y\": \"}\\\"\" }],\n  \"b\": null\n}\n";
+        let positions = Positions::of_json(text);
+        for (pointer, line, column) in [
+            ("", 1, 1),
+            ("/ä", 2, 3),
+            ("/ä/0", 2, 9),
+            ("/ä/1", 2, 12),
+            ("/ä/1/x~1y", 2, 14),
+            ("/b", 3, 3),
+            ("/b/not/there", 3, 3),
+        ] {
+            assert_eq!(positions.line(pointer, text), Some((line, column)), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_the_documents() {
+        let text = r#"{"b": {"x": 1, "a": [0, 1]}, "a": 2}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        for positions in [Positions::of_json(text), Positions::of_value(&value)] {
+            let orders = ["", "/b", "/b/x", "/b/a", "/b/a/0", "/b/a/1", "/a"].map(|pointer| positions.order(pointer));
+            assert_eq!(orders, [0, 1, 2, 3, 4, 5, 6]);
+            assert_eq!(positions.order("/b/a/7"), 3);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Actions: what can never run, what proves nothing, and steps that refer to nothing.
+
+use serde_json::Value;
+
+use super::compiled::PHASES;
+use super::walk::Walk;
+use super::{Finding, KEPT, join};
+use crate::config::nearest;
+use crate::definitions::vocabulary::{STEP, Shape};
+use crate::expression::{Outline, constant_value};
+
+/// A step's place in its action: what it may refer to.
+pub(super) struct Place {
+    index: usize,
+    /// The names of all steps of the action, in order; those without one are empty.
+    names: Vec<String>,
+    loops: bool,
+}
+
+impl Place {
+    /// Looks at a reference.
+    pub(super) fn refer(&self, path: &[String], pointer: &str, found: &mut Vec<Finding>) {
+        match path.first().map(String::as_str) {
+            Some("steps") => found.extend(path.get(1).and_then(|name| self.refer_to_step(name, pointer))),
+            Some("previous") if self.index == 0 => found.push(Finding::warning(
+                "no_previous",
+                pointer,
+                "`previous` has no value here: this is the action's first step",
+            )),
+            Some("item") if !self.loops => found.push(
+                Finding::warning("no_loop", pointer, "`item` has no value here: the step has no `loop_on`")
+                    .fix("a key of the context of that name is `context.item`"),
+            ),
+            _ => {}
+        }
+    }
+
+    fn refer_to_step(&self, name: &str, pointer: &str) -> Option<Finding> {
+        let by_index = name.parse::<usize>().ok();
+        let at = by_index.or_else(|| self.names.iter().position(|known| known == name));
+        let message = match at {
+            Some(at) if at < self.index => return None,
+            Some(at) if at == self.index => format!("`steps.{name}` is this very step, which has no result yet"),
+            Some(at) if at < self.names.len() => format!("`steps.{name}` comes later and has no result yet"),
+            _ => {
+                let finding = Finding::error(
+                    "unknown_step",
+                    pointer,
+                    format!("this action has no step `{name}`: `steps.{name}` has no value"),
+                );
+                let earlier = self.names.iter().take(self.index).map(String::as_str).filter(|known| !known.is_empty());
+                return Some(match nearest(name, earlier) {
+                    Some(meant) => finding.fix(format!("did you mean `steps.{meant}`?")),
+                    None => finding.fix("refer to an earlier step by its `name` or its index, counted from 0"),
+                });
+            }
+        };
+        Some(Finding::error("unknown_step", pointer, message).fix("refer to an earlier step"))
+    }
+}
+
+/// Looks at an action, which has a list of steps or is one.
+pub(super) fn action(walk: &mut Walk, name: &str, action: &Value, pointer: &str) {
+    let runs = PHASES.contains(&name);
+    let (steps, pointer): (Vec<&Value>, String) = match action.get("steps") {
+        Some(Value::Array(steps)) => (steps.iter().collect(), join(pointer, "steps")),
+        _ if action.get("type").is_some() => (vec![action], pointer.to_owned()),
+        _ => return,
+    };
+    let is_bare = action.get("steps").is_none();
+    let at = |index: usize| if is_bare { pointer.clone() } else { format!("{pointer}/{index}") };
+    if matches!(name, "post_connect_user_form" | "refresh_token") {
+        walk.found.push(Finding::info(KEPT, &pointer, format!("`{name}` is kept, and is not executed here")));
+    }
+    let names: Vec<String> =
+        steps.iter().map(|step| step.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()).collect();
+    let mut form: Option<usize> = None;
+    for (index, step) in steps.iter().enumerate() {
+        let pointer = at(index);
+        let loops = step.get("loop_on").is_some_and(|value| !value.is_null());
+        walk.step = Some(Place { index, names: names.clone(), loops });
+        walk.shape(&Shape::Object(&STEP), step, &pointer);
+        walk.step = None;
+        if let Some(form) = form {
+            let message = format!("never runs: step {form} is a form, which needs a person");
+            walk.found.push(Finding::warning("unreachable", &pointer, message));
+        }
+        match step.get("type").and_then(Value::as_str) {
+            Some("form") if form.is_none() => form = Some(index),
+            _ => {}
+        }
+        if !runs && let Some(kind @ ("form" | "unified")) = step.get("type").and_then(Value::as_str) {
+            let message = format!("a `{kind}` step is kept, and is not executed here");
+            walk.found.push(Finding::info("not_executed", join(&pointer, "type"), message));
+        }
+        condition(walk, step, &pointer);
+    }
+    if name == "validation"
+        && let Some(last) = steps.last()
+    {
+        verdict(walk, last, &at(steps.len() - 1));
+    }
+}
+
+/// A condition that does not depend on anything.
+fn condition(walk: &mut Walk, step: &Value, pointer: &str) {
+    let Some(source) = step.get("run_if").and_then(Value::as_str) else { return };
+    if Outline::of(source).is_constant {
+        let runs = constant_value(source).is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)));
+        let message = if runs {
+            "is the same every time: the step always runs"
+        } else {
+            "is the same every time: the step never runs"
+        };
+        walk.found.push(Finding::warning("constant", join(pointer, "run_if"), message).fix(if runs {
+            "remove `run_if`"
+        } else {
+            "remove the step, or compare with a field"
+        }));
+    }
+}
+
+/// The validation's last transform is its verdict.
+fn verdict(walk: &mut Walk, step: &Value, pointer: &str) {
+    if step.get("type").and_then(Value::as_str) != Some("transform") {
+        return;
+    }
+    let config = join(pointer, "config");
+    let (source, pointer) = match step.get("config") {
+        Some(Value::String(source)) => (source.as_str(), config),
+        Some(Value::Object(members)) => match members.get("expression").and_then(Value::as_str) {
+            Some(source) => (source, join(&config, "expression")),
+            None => return,
+        },
+        _ => return,
+    };
+    if Outline::of(source).is_constant {
+        walk.found.push(
+            Finding::warning("constant", pointer, "the verdict is the same for every account: it validates nothing")
+                .fix("compare with the result of a request, as in `steps.me.result.active = true`"),
+        );
+    }
+}

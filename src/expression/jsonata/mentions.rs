@@ -1,0 +1,93 @@
+//! What a source refers to by name, so that an expression binds only that.
+
+use jlens_core::ast::Span;
+use jlens_core::{Ast, Bindings, NodeKind};
+use serde_json::{Map, Value};
+
+use super::functions::{self, seeded};
+use crate::expression::error::{ExprError, ExprKind};
+use crate::expression::scope::RESERVED;
+
+/// What a source refers to. A local variable of the same name counts too, which costs little and harms nothing.
+#[derive(Default)]
+pub(super) struct Mentions {
+    reserved: Vec<&'static str>,
+    functions: Bindings,
+    /// The first function that there is not, and why.
+    unsupported: Option<(String, &'static str, Span)>,
+    /// Whether it makes ids of the run's seed.
+    pub(super) uuid: bool,
+    /// Whether it uses what is quadratic in its input.
+    pub(super) quadratic: bool,
+}
+
+impl Mentions {
+    pub(super) fn of(ast: &Ast) -> Self {
+        let mut found = Self::default();
+        let own = own_names(ast);
+        ast.root.walk(&mut |node| {
+            found.quadratic |= node.attrs.group.is_some();
+            if let NodeKind::Variable { name } = &node.kind {
+                found.name(name, node.span, own.contains(&name.as_str()));
+            }
+        });
+        found
+    }
+
+    fn name(&mut self, name: &str, span: Span, is_own: bool) {
+        self.uuid |= name == seeded::UUID;
+        self.quadratic |= matches!(name, "distinct" | "merge");
+        if let Some(known) = RESERVED.into_iter().find(|known| *known == name)
+            && !self.reserved.contains(&known)
+        {
+            self.reserved.push(known);
+        }
+        if self.functions.get_function(name).is_none()
+            && let Some(function) = functions::find(name)
+        {
+            self.functions = std::mem::take(&mut self.functions).function(name, function);
+        }
+        if self.unsupported.is_none() && !is_own {
+            self.unsupported = functions::reason(name).map(|reason| (name.to_owned(), reason, span));
+        }
+    }
+
+    /// Binds the reserved names that are used as `$name` inside the expression, where binding costs no copy of the
+    /// value and reads none of it (`$lookup` would read a list whole). A variable of the caller's wins over such a name.
+    pub(super) fn prelude(&self, variables: &Map<String, Value>) -> String {
+        let mut prelude = String::new();
+        for name in self.reserved.iter().filter(|name| !variables.contains_key(**name)) {
+            prelude.push_str(if prelude.is_empty() { "($" } else { "$" });
+            prelude.push_str(name);
+            prelude.push_str(":=$$.");
+            prelude.push_str(name);
+            prelude.push(';');
+        }
+        prelude
+    }
+
+    /// The functions of the pack that it uses.
+    ///
+    /// # Errors
+    /// [`ExprKind::Syntax`] when it uses one of the model's that there is not here.
+    pub(super) fn bindings(self) -> Result<Bindings, ExprError> {
+        let Some((name, reason, span)) = self.unsupported else { return Ok(self.functions) };
+        let message = format!("${name} is not available here: {reason}");
+        Err(ExprError::new(ExprKind::Syntax, "unsupported_function", message).at(span.start))
+    }
+}
+
+/// The names that the author binds: variables and parameters.
+fn own_names(ast: &Ast) -> Vec<&str> {
+    let mut names = Vec::new();
+    ast.root.walk(&mut |node| match &node.kind {
+        NodeKind::Bind { lhs, .. } => {
+            if let NodeKind::Variable { name } = &lhs.kind {
+                names.push(name.as_str());
+            }
+        }
+        NodeKind::Lambda(definition) => names.extend(definition.params.iter().map(String::as_str)),
+        _ => {}
+    });
+    names
+}
