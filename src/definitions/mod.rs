@@ -40,7 +40,7 @@ pub use model::{Install, Integration};
 pub use names::Names;
 pub use pagination::{
     Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
-    MAX_PAGES, Pagination,
+    MAX_PAGES, Pagination, Place as PaginationPlace,
 };
 pub use plan::{
     Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,

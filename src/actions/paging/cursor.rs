@@ -31,5 +31,5 @@ pub(super) fn after(plan: &Cursor, in_query: bool, page: &Page<'_>, base: &str) 
 fn decode(cursor: &Value) -> Result<Value, Failure> {
     let Value::String(text) = cursor else { return Ok(cursor.clone()) };
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(|text| text.into()).map_err(|_| bad("the percent-encoded cursor does not hold UTF-8"))
+    decoded.map(Value::from).map_err(|_| bad("the percent-encoded cursor does not hold UTF-8"))
 }

@@ -122,7 +122,9 @@ fn show(scope: &mut Scope, sent: Option<&Sent>) -> Vec<&'static str> {
 }
 
 fn hide(scope: &mut Scope, names: &[&'static str]) {
-    names.iter().for_each(|name| scope.unset(name));
+    for name in names {
+        scope.unset(name);
+    }
 }
 
 /// A URL's query as an object; a name that is there several times has a list.

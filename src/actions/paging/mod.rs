@@ -319,7 +319,7 @@ impl Pager {
             (Format::Page { .. }, Position::At(number)) => Ok(page::after(*number, page.items)),
             (Format::Offset { .. }, Position::At(offset)) => Ok(page::behind(*offset, page.items)),
             (Format::Range { .. }, Position::At(first)) => Ok(range::after(*first, page)),
-            (Format::Cursor(plan), _) => cursor::after(plan, pagination.in_query, page, base()),
+            (Format::Cursor(plan), _) => cursor::after(plan, pagination.place.in_query(), page, base()),
             (Format::LinkHeader, _) => {
                 let header = page.headers.get("link").and_then(Value::as_str);
                 header.and_then(link::next).map(|target| link::resolve(base(), &target).map(Position::Link)).transpose()

@@ -163,10 +163,10 @@ impl<'a> Shape<'a> {
     }
 
     fn add(&mut self, pagination: &Pagination, key: &str, change: Change) {
-        if pagination.in_body {
+        if pagination.place.in_body() {
             self.body.push((key.to_owned(), change.clone()));
         }
-        if pagination.in_query {
+        if pagination.place.in_query() {
             self.query.push((key.to_owned(), change));
         }
     }
@@ -199,9 +199,8 @@ fn change_query(url: &mut String, name: &str, change: &Change) {
     let mut pairs: Vec<String> = query.split('&').filter(|pair| !pair.is_empty()).map(str::to_owned).collect();
     let old = pairs.iter().position(|pair| is_named(pair, name));
     let new = match change {
-        Change::Set(value) => value,
         Change::Default(_) if old.is_some() => return,
-        Change::Default(value) => value,
+        Change::Set(value) | Change::Default(value) => value,
         Change::Remove => &Value::Null,
     };
     pairs.retain(|pair| !is_named(pair, name));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Cursor, DEFAULT_LIMIT, Format, Limit, Link, MAX_PAGES, Pagination};
+use super::{Cursor, DEFAULT_LIMIT, Format, Limit, Link, MAX_PAGES, Pagination, Place};
 use crate::definitions::error::CompileError;
 use crate::definitions::node::{Node, join};
 use crate::definitions::plan::{Header, OnUnknown, StepKind, Target};
@@ -65,13 +65,16 @@ pub(in crate::definitions) fn compile(
     }
     let empty = Value::Object(serde_json::Map::new());
     let config = node.get("config").unwrap_or_else(|| Node::new(&empty, join(&node.pointer, "config")));
-    let mentioned = layers.iter().any(|layer| TEMPLATES.iter().filter_map(|key| layer.get(key)).any(names_pagination));
+    let mentioned = layers
+        .iter()
+        .any(|layer| TEMPLATES.iter().filter_map(|key| layer.get(key)).any(|node| names_pagination(node.value)));
     let (metadata, later) = match top("pagination_path") {
         Some(path) if is_place(path.text()?) => (None, target(&path)?),
         Some(path) => (Some(dotted(&path)?), None),
         None => (None, None),
     };
     let in_body = flag(&config, "add_to_body")?;
+    let in_query = config.get("add_to_query").map_or(Ok(!in_body), |flag| flag.flag())?;
     let max_pages = number(&config, "max_pages", u64::from(MAX_PAGES))?.map_or(MAX_PAGES, |pages| pages as u32);
     Ok(Some(Pagination {
         format: format(&node.require("format")?, &config, mentioned, is_own)?,
@@ -79,11 +82,12 @@ pub(in crate::definitions) fn compile(
         max_pages,
         has_next: config.get("has_next_path").map(|path| dotted(&path)).transpose()?,
         headers: headers(&config)?,
-        in_query: match config.get("add_to_query") {
-            Some(flag) => flag.flag()?,
-            None => !in_body,
+        place: match (in_query, in_body) {
+            (true, true) => Place::Both,
+            (true, false) => Place::Query,
+            (false, true) => Place::Body,
+            (false, false) => Place::Nowhere,
         },
-        in_body,
         content_hash: flag(&config, "use_content_hash")?,
         metadata,
         later,
@@ -110,7 +114,7 @@ pub(in crate::definitions) fn choose(
         (Some(flag), None) => {
             Err(flag.refuse("needs a `pagination`, in the step's `config`, its resource's method or the integration"))
         }
-        (Some(flag), Some(pagination)) if pagination.in_body && !has_body => {
+        (Some(flag), Some(pagination)) if pagination.place.in_body() && !has_body => {
             Err(flag.refuse(format!("does not go with `add_to_body`: {} requests carry no body", request.method)))
         }
         (Some(flag), Some(_)) if on_unknown == OnUnknown::Probe => Err(flag.refuse(
@@ -125,16 +129,13 @@ pub(in crate::definitions) fn choose(
     }
 }
 
-fn names_pagination(node: Node<'_>) -> bool {
-    fn within(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains("pagination"),
-            Value::Array(items) => items.iter().any(within),
-            Value::Object(members) => members.values().any(within),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
+fn names_pagination(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("pagination"),
+        Value::Array(items) => items.iter().any(names_pagination),
+        Value::Object(members) => members.values().any(names_pagination),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
-    within(node.value)
 }
 
 /// Whether a `pagination_path` is a place to ask, and no path into an answer.

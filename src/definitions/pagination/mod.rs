@@ -31,10 +31,8 @@ pub struct Pagination {
     pub has_next: Option<String>,
     /// Headers of the pages' requests.
     pub headers: Vec<Header>,
-    /// Whether the pagination's values go into the query.
-    pub in_query: bool,
-    /// Whether they go into the body.
-    pub in_body: bool,
+    /// Where the pagination's values go.
+    pub place: Place,
     /// Whether a page whose content came before ends the walk.
     pub content_hash: bool,
     /// A dotted path to the part of the body that the paths of this pagination begin at.
@@ -55,6 +53,33 @@ impl Pagination {
             _ => [None; 3],
         };
         of_dynamic.into_iter().flatten()
+    }
+}
+
+/// Where a pagination's values go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Into the query.
+    Query,
+    /// Into the body.
+    Body,
+    /// Into both.
+    Both,
+    /// Only where the templates put them.
+    Nowhere,
+}
+
+impl Place {
+    /// Whether they go into the query.
+    #[must_use]
+    pub const fn in_query(self) -> bool {
+        matches!(self, Self::Query | Self::Both)
+    }
+
+    /// Whether they go into the body.
+    #[must_use]
+    pub const fn in_body(self) -> bool {
+        matches!(self, Self::Body | Self::Both)
     }
 }
 
