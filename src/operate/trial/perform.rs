@@ -111,14 +111,12 @@ impl Trial {
     pub(super) fn begin(case: &Case) -> Result<Begun, TrialError> {
         let plan = Arc::new(Plan::compile(&case.effective)?);
         let import = case.import.clone().ok_or(TrialError::NoImport)?;
-        let envelope = match read_line(import) {
-            Ok(envelope) => envelope,
-            Err(refusal) => return Ok(Begun::Refused(refusal)),
-        };
-        let read = read_body(for_install(envelope.body, case), Region::Wnam).and_then(|mut request| {
-            check_context(&mut request, &plan, case.at_ms, envelope.timestamp_ms).map(|paths| (request, paths))
+        let read = read_line(import).and_then(|envelope| {
+            let mut request = read_body(for_install(envelope.body, case), Region::Wnam)?;
+            let paths = check_context(&mut request, &plan, case.at_ms, envelope.timestamp_ms)?;
+            Ok((request, paths, envelope.correlation_id, envelope.traceparent))
         });
-        let (mut request, paths) = match read {
+        let (mut request, paths, correlation_id, traceparent) = match read {
             Ok(read) => read,
             Err(refusal) => return Ok(Begun::Refused(refusal)),
         };
@@ -132,8 +130,8 @@ impl Trial {
             fence: 1,
             definition: case.install.effective,
             progress: None,
-            correlation_id: envelope.correlation_id,
-            traceparent: envelope.traceparent,
+            correlation_id,
+            traceparent,
         };
         let mut redactor = Redactor::new(&Map::new(), &[], &paths);
         let ids = (case.account, case.run);
