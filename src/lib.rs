@@ -25,6 +25,7 @@ pub mod definitions;
 
 pub mod broker;
 pub mod expression;
+pub mod objects;
 pub mod upstream;
 
 pub mod clock;

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Accounts, VaultError};
+use super::changes::{self, concluded, event_of, trigger_of};
+use super::{Accounts, KeepError, VaultError};
 use crate::credentials::{Redactor, secrets, token};
-use crate::events::{EventCause, EventInput, envelope};
-use crate::lifecycle::{CauseTrigger, Ending, Reason, Rejection, Snapshot, Status, Transition, Trigger, Word, decide};
+use crate::lifecycle::{Ending, Reason, Rejection, Transition, Word};
 use crate::reconnect::Reconnect;
 use crate::seal::Sealed;
 use crate::store::{
@@ -25,6 +25,7 @@ pub struct Held {
 }
 
 /// How a run ended.
+#[derive(Clone)]
 pub struct Ended {
     /// What the account is told.
     pub ending: Ending,
@@ -60,6 +61,9 @@ pub enum AdvanceError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A large value could not be kept.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     /// Secrets could not be opened or sealed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -77,15 +81,21 @@ impl Accounts {
         paths: &secrets::SecretPaths,
         redactor: &mut Redactor,
     ) -> Result<Advanced, AdvanceError> {
+        let kept = self.kept(&held.account, ended).await?;
+        let ended = kept.as_ref().unwrap_or(ended);
         loop {
             let transition = match judge(held, ended.ending) {
                 Verdict::Ends(transition) => transition,
                 Verdict::Superseded => return Ok(Advanced::Lost),
             };
             let commit = self.commit_of(held, ended, transition, (paths, redactor))?;
+            let after = commit.transition.as_ref().and_then(|write| write.change.context.as_ref());
+            let dropped =
+                after.map_or_else(Vec::new, |after| Self::dropped(commit.account, &held.account.context, after));
             let event = commit.transition.as_ref().map(|write| Unpublished::of(commit.account, &write.event));
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
+                    self.forget(&dropped).await;
                     if let (Some(transition), Some(event)) = (transition, event) {
                         self.told(transition.word, event);
                     }
@@ -160,13 +170,11 @@ impl Accounts {
         let (account, credential) = (&held.account, &held.credential);
         let (environment, version) = (account.environment_id, credential.version);
         let before = self.vault.open_secrets(environment, account.id, version, &credential.sealed)?;
-        let mut context = secrets::merge(account.context.clone(), before.clone());
-        context.extend(ended.writes.clone());
-        let expires_at_ms = token::expires_at_ms(&context);
-        let (clear, secret) = secrets::split(context, paths, redactor);
+        let (clear, secret) = changes::written(account, before.clone(), ended, paths, redactor);
         if secret == before {
             return Ok((clear, None));
         }
+        let expires_at_ms = token::expires_at_ms(&secret);
         let sealed = self.vault.seal_secrets(environment, account.id, version + 1, &secret)?;
         let refresh_intent = credential.refresh_intent;
         Ok((
@@ -184,27 +192,9 @@ impl Accounts {
     ) -> TransitionWrite {
         let now_ms = self.clock.now_ms();
         let context_changed = clear != held.account.context;
-        let mut account = held.account.clone();
-        account.status = transition.to;
-        account.last_error = ended.reason.as_ref().map(|reason| reason.message.clone());
-        account.reason.clone_from(&ended.reason);
-        account.context = clear;
-        if transition.to == Some(Status::Active) {
-            account.proven_at_ms = account.proven_at_ms.or(Some(now_ms));
-        }
-        account.sequence += 1;
-        account.updated_at_ms = now_ms;
-        let event = envelope(&EventInput {
-            account: &account,
-            transition,
-            cause: EventCause {
-                trigger: cause_of(held, ended.ending),
-                run: Some(held.run.id),
-                correlation_id: held.run.correlation_id.as_deref(),
-                traceparent: held.run.traceparent.as_deref(),
-            },
-            max_context_bytes: self.max_context_bytes,
-        });
+        let account = concluded(&held.account, ended, transition, clear, now_ms);
+        let trigger = trigger_of(&held.run, ended.ending);
+        let event = event_of(&account, transition, trigger, &held.run, self.max_context_bytes);
         let change = AccountChange {
             status: account.status,
             reason: account.reason,
@@ -214,13 +204,6 @@ impl Accounts {
             updated_at_ms: now_ms,
         };
         TransitionWrite { expected_sequence: held.account.sequence, change, event }
-    }
-}
-
-fn cause_of(held: &Held, ending: Ending) -> CauseTrigger {
-    match ending {
-        Ending::DeadlineExceeded(_) => CauseTrigger::Deadline,
-        Ending::Succeeded | Ending::PhaseFailed(_) | Ending::CredentialRefused => held.run.cause.into(),
     }
 }
 
@@ -234,12 +217,8 @@ enum Verdict {
 
 fn judge(held: &Held, ending: Ending) -> Verdict {
     let run = held.run.id;
-    let snapshot = match held.account.status {
-        Some(status) => Snapshot::Present { status, unfinished_run: Some(run) },
-        None => Snapshot::Deleted,
-    };
-    match decide(&snapshot, &Trigger::RunEnded { run, ending }) {
-        Ok(decision) => Verdict::Ends(decision.transition),
+    match changes::judge(&held.account, run, ending) {
+        Ok(transition) => Verdict::Ends(transition),
         Err(Rejection::Illegal { status, trigger }) => {
             tracing::error!(account.id = %held.account.id, run.id = %run, %status, trigger, "a run ended in a way its account's status cannot have; the run is finished, the account left as it is");
             Verdict::Ends(None)

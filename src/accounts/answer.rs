@@ -38,8 +38,9 @@ fn last_action_result(trace: &Value) -> Value {
     for entry in trace.as_array().into_iter().flatten() {
         let phase = entry["phase"].as_str().unwrap_or("action");
         let action = actions.entry(phase).or_insert_with(|| json!({ "status": "success", "steps": [] }));
-        // The last attempt decides: a retry that succeeded mends what went before it.
-        action["status"] = if entry["status"] == "error" { json!("error") } else { json!("success") };
+        // The last attempt decides: a retry that succeeded mends what went before it, and some failures may be.
+        let failed = entry["status"] == "error" && entry["continued"] != true;
+        action["status"] = if failed { json!("error") } else { json!("success") };
         if let Some(steps) = action["steps"].as_array_mut() {
             steps.push(entry.clone());
         }
@@ -57,10 +58,12 @@ mod tests {
             { "phase": "post_install", "index": 0, "attempt": 1, "status": "error" },
             { "phase": "post_install", "index": 0, "attempt": 2, "status": "success" },
             { "phase": "validation", "index": 0, "attempt": 1, "status": "error" },
+            { "phase": "action", "index": 0, "attempt": 1, "status": "error", "continued": true },
         ]);
         let told = last_action_result(&trace);
         assert_eq!(told["post_install"]["status"], "success");
         assert_eq!(told["post_install"]["steps"].as_array().unwrap().len(), 2);
         assert_eq!(told["validation"]["status"], "error");
+        assert_eq!(told["action"]["status"], "success");
     }
 }

@@ -3,12 +3,11 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::changes::{Entered, enter};
 use super::{Accounts, Opened, Slot, Spacing, Started, VaultError};
 use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
-use crate::lifecycle::{
-    AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection, Snapshot, Status, Transition, Trigger, decide,
-};
+use crate::lifecycle::{AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection};
 use crate::store::{
     Accept, Accepted, Account, Channel, Claimed, Credential, InstallEntry, NewRun, Patience, Run, StoreError,
     Unpublished,
@@ -96,17 +95,17 @@ impl Accounts {
         patience: Patience,
     ) -> Result<Imported, ImportError> {
         let now_ms = self.clock.now_ms();
-        let decision = decide(&Snapshot::Absent, &Trigger::Import)?;
         let (account_id, run_id) = (self.clock.new_id(), self.clock.new_id());
+        let kept =
+            self.keep(install.environment_id, account_id, &mut request.context).await.map_err(StoreError::from)?;
         let slot = self
             .lane
             .as_ref()
             .and_then(|lane| lane.enter(request.region, &request.tenant_id, run_id).map(|slot| (lane, slot)));
-        let context = std::mem::take(&mut request.context);
-        let expires_at_ms = token::expires_at_ms(&context);
+        let expires_at_ms = token::expires_at_ms(&request.context);
         let mut redactor = Redactor::new(&Map::new(), &[], paths);
-        let (clear, secret) = secrets::split(context, paths, &mut redactor);
-        let account = new_account(request, install, account_id, run_id, clear, now_ms);
+        let ids = (account_id, run_id);
+        let Entered { account, secret, transition } = enter(request, install, paths, &mut redactor, ids, now_ms)?;
         let sealed = self.vault.seal_secrets(account.environment_id, account_id, 1, &secret)?;
         let credential = Credential { sealed, version: 1, expires_at_ms, refresh_intent: None };
         let run = NewRun {
@@ -124,7 +123,6 @@ impl Accounts {
             progress: None,
             claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
         };
-        let transition = decision.transition.unwrap_or(CREATED);
         let event = envelope(&EventInput {
             account: &account,
             transition,
@@ -140,7 +138,11 @@ impl Accounts {
         let started = slot.map(|(lane, slot)| (lane, started(&accept, secret, redactor, slot)));
         let account = accept.account.clone();
         let event = Unpublished::of(account_id, &accept.event);
-        match self.store.accept(accept, patience).await? {
+        let accepted = self.store.accept(accept, patience).await?;
+        if !matches!(accepted, Accepted::Created) {
+            self.forget(&kept).await;
+        }
+        match accepted {
             Accepted::Created => {
                 self.told(transition.word, event);
                 match (started, &self.lane) {
@@ -153,40 +155,6 @@ impl Accounts {
             Accepted::Duplicate { account } => Ok(Imported::Duplicate(account)),
             Accepted::Conflict { account } => Ok(Imported::Conflict(account)),
         }
-    }
-}
-
-/// The transition of every import.
-const CREATED: Transition =
-    Transition { from: None, to: Some(Status::Connecting), word: crate::lifecycle::Word::Created };
-
-fn new_account(
-    request: ImportRequest,
-    install: &InstallEntry,
-    id: Uuid,
-    run: Uuid,
-    clear: Map<String, Value>,
-    now_ms: i64,
-) -> Account {
-    Account {
-        id,
-        tenant_id: request.tenant_id,
-        environment_id: install.environment_id,
-        environment_integration_id: install.id,
-        integration: install.integration.clone(),
-        region: request.region,
-        authentication_method: request.authentication_method,
-        is_sandbox: request.is_sandbox,
-        status: Some(Status::Connecting),
-        reason: None,
-        last_error: None,
-        last_forbidden_error: None,
-        context: clear,
-        latest_run: Some(run),
-        sequence: 1,
-        proven_at_ms: None,
-        created_at_ms: now_ms,
-        updated_at_ms: now_ms,
     }
 }
 

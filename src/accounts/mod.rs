@@ -8,9 +8,11 @@ mod advance;
 mod answer;
 mod applied;
 mod catalog;
+pub mod changes;
 mod fair;
 mod import;
 mod lane;
+mod large;
 mod outlet;
 mod replay;
 mod tenants;
@@ -27,12 +29,14 @@ pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
 pub use lane::{FastLane, Opened, Slot, Started};
+pub use large::{FetchError, KeepError};
 pub use outlet::{Fresh, Outlet, Told};
 pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;
 use crate::lifecycle::Word;
+use crate::objects::Objects;
 use crate::store::{Store, Unpublished};
 use crate::telemetry::Metrics;
 
@@ -43,6 +47,8 @@ pub struct Accounts {
     pub store: Arc<dyn Store>,
     /// Opens and seals their secrets.
     pub vault: Vault,
+    /// Keeps the large values of their contexts.
+    pub objects: Objects,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
     /// The definitions.

@@ -125,6 +125,18 @@ impl Vault {
         Ok(self.0.open(&shared("effective_definitions", "sealed", &hash.0), sealed)?.expose_secret().clone())
     }
 
+    /// Seals a large value of a context.
+    pub fn seal_object(&self, environment: Uuid, object: Uuid, value: &Value) -> Result<Sealed, VaultError> {
+        let plain = serde_json::to_vec(value).map_err(|_| VaultError::Shape)?;
+        Ok(self.0.seal(&object_of(environment, object.as_bytes()), &plain)?)
+    }
+
+    /// Opens a large value of a context.
+    pub fn open_object(&self, environment: Uuid, object: Uuid, sealed: &Sealed) -> Result<Value, VaultError> {
+        let plain = self.0.open(&object_of(environment, object.as_bytes()), sealed)?;
+        serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
+    }
+
     /// Seals a setting of the installation.
     pub fn seal_setting(&self, key: &str, value: &[u8]) -> Result<Sealed, VaultError> {
         Ok(self.0.seal(&shared("settings", "sealed", key.as_bytes()), value)?)
@@ -142,6 +154,10 @@ fn secrets_of(environment: Uuid, row: &[u8], version: i64) -> Binding<'_> {
 
 fn progress_of(environment: Uuid, row: &[u8]) -> Binding<'_> {
     Binding { table: "runs", field: "progress", environment, row, version: 0 }
+}
+
+fn object_of(environment: Uuid, row: &[u8]) -> Binding<'_> {
+    Binding { table: "objects", field: "context", environment, row, version: 0 }
 }
 
 /// What belongs to no environment.

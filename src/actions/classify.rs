@@ -127,7 +127,7 @@ fn dig(value: &Value, depth: u8) -> Option<&str> {
                 });
                 found.and_then(|found| dig(found, depth - 1))
             };
-            MESSAGE_NAMES.iter().find_map(|name| named(&name))
+            MESSAGE_NAMES.iter().find_map(named)
         }
         _ => None,
     }

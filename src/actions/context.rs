@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::model::AccountFacts;
+use crate::credentials::large;
 use crate::expression::{Scope, Shared};
 
 /// One scope: the context at the root, overlaid by the reserved names that are the same for all steps of a phase, and by
@@ -30,6 +31,16 @@ pub(super) fn scope(
     scope.set("environment_variables", Arc::clone(environment_variables));
     scope.set("steps", steps);
     scope
+}
+
+/// Lays `writes` over the context that steps see: a large value is seen as it is, not as it will be kept.
+pub(super) fn lay(context: &mut Map<String, Value>, writes: &Map<String, Value>) {
+    write(context, writes);
+    for (key, value) in writes {
+        if let Some(data) = large::data(value) {
+            context.insert(key.clone(), data.clone());
+        }
+    }
 }
 
 /// Merges `writes` into a context: shallowly, but `oauth` is merged deeply, so that writing a part of a token does not

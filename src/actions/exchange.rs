@@ -7,7 +7,7 @@ use super::context;
 use super::model::{Output, Tick};
 use super::paging::{self, Pager};
 use super::progress::Intent;
-use super::request::{self, Rendering};
+use super::request::Rendering;
 use super::response;
 use super::stepper::{Stepper, steps};
 use super::trace::Mark;
@@ -38,9 +38,9 @@ impl Stepper {
             return Some(self.probe(step, probe, tick));
         }
         if let Some(intent) = &self.progress.intent {
-            if self.progress.word.take().is_some() {
+            if let Some(word) = self.progress.word.take() {
                 // Used up before it goes out: nobody allowed a third time.
-                self.resending = true;
+                self.used = Some(word);
                 self.dirty = true;
             }
             return Some(Output::Send(intent.request(timeout)));
@@ -74,15 +74,9 @@ impl Stepper {
         let mut scope = self.scope(tick);
         let key = step.idempotency_header.as_deref().map(|header| (header, self.progress.turn_key(self.start.run_id)));
         let method = self.start.account.authentication_method;
+        let pager = self.progress.step.turn.pager.as_deref_mut();
         let with = Rendering { scope: &mut scope, method, key, timeout, page: None };
-        let rendered = match &request.pagination {
-            None => request::render(request, with),
-            Some(pagination) => {
-                let pager = &mut self.progress.step.turn.pager;
-                let pager = if step.paginate { pager.as_deref_mut() } else { None };
-                paging::render(request, pagination, pager, with)
-            }
-        };
+        let rendered = paging::render(request, pager, with);
         self.scope = Some(scope);
         rendered
     }

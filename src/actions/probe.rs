@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::classify::{Refusal, expression_failure};
 use super::model::{Output, Tick, WaitReason};
-use super::request::{self, Rendering};
+use super::paging;
+use super::request::Rendering;
 use super::response::{self, Answer};
 use super::stepper::Stepper;
 use super::trace::Mark;
@@ -60,8 +61,8 @@ impl Stepper {
         let timeout = self.timeout(step);
         let mut scope = self.scope(tick);
         let method = self.start.account.authentication_method;
-        let rendered =
-            request::render(&probe.request, Rendering { scope: &mut scope, method, key: None, timeout, page: None });
+        let with = Rendering { scope: &mut scope, method, key: None, timeout, page: None };
+        let rendered = paging::render(&probe.request, None, with);
         self.scope = Some(scope);
         match rendered {
             Ok(rendered) => Output::Send(rendered),

@@ -140,7 +140,7 @@ impl Stepper {
         // Durable before the next request, or a successor would lay the older token over the new one.
         self.dirty |= context::forget_token(&mut self.progress.writes);
         self.scope = None;
-        context::write(&mut context, &self.progress.writes);
+        context::lay(&mut context, &self.progress.writes);
         self.context = Arc::new(context);
         let tries = self.progress.step.tries();
         tries.refresh_failures = 0;

@@ -42,7 +42,7 @@ mod tests {
     use crate::expression::Expression;
     use serde_json::json;
 
-    fn said(granted: Value, separator: &str, needed: &[&str]) -> Option<String> {
+    fn said(granted: &Value, separator: &str, needed: &[&str]) -> Option<String> {
         let context = json!({ "oauth": { "scope": granted } });
         let scopes = Scopes {
             needed: needed.iter().map(|scope| (*scope).to_owned()).collect(),
@@ -66,7 +66,7 @@ mod tests {
             (json!(null), " ", None),
             (json!({}), " ", None),
         ] {
-            assert_eq!(said(granted.clone(), separator, needed).as_deref(), expected, "{granted}");
+            assert_eq!(said(&granted, separator, needed).as_deref(), expected, "{granted}");
         }
     }
 
@@ -74,7 +74,7 @@ mod tests {
     fn what_is_said_is_bounded() {
         let long = "s".repeat(5_000);
         let needed: Vec<&str> = vec![long.as_str(); 100];
-        let said = said(json!("x"), " ", &needed).unwrap();
+        let said = said(&json!("x"), " ", &needed).unwrap();
         assert!(said.len() < 3_000 && said.ends_with("and 90 more scopes"), "{}", said.len());
     }
 }

@@ -17,6 +17,7 @@ use super::model::{Input, Outcome, Output, Start, Tick};
 use super::probe::unknown;
 use super::progress::{Part, Progress};
 use super::trace::{Entry, Mark, Trace};
+use crate::credentials::large;
 use crate::definitions::{Plan, Step};
 use crate::expression::Scope;
 use crate::lifecycle::{Class, Failure, Phase, ReasonCode, Unknown};
@@ -61,8 +62,8 @@ pub struct Stepper {
     seen_ms: u64,
     /// Whether the intent is of the request that goes out next or just went out, and of no earlier one.
     pub(super) fresh: bool,
-    /// Whether the intent is sent once more because an operator said so, and is not answered yet.
-    pub(super) resending: bool,
+    /// The operator's word by which the intent is sent once more, as long as it is not answered.
+    pub(super) used: Option<Unknown>,
     /// The scope of this part's steps so far; none when the context changed since.
     pub(super) scope: Option<Scope>,
 }
@@ -87,7 +88,7 @@ impl Stepper {
             .unwrap_or_else(|| Progress::begin(if start.action.is_some() { Part::Action } else { start.from.into() }));
         let mut context = Arc::clone(&start.context);
         if !progress.writes.is_empty() {
-            context::write(Arc::make_mut(&mut context), &progress.writes);
+            context::lay(Arc::make_mut(&mut context), &progress.writes);
         }
         Self {
             start,
@@ -103,7 +104,7 @@ impl Stepper {
             sent_at_ms: None,
             seen_ms: 0,
             fresh: false,
-            resending: false,
+            used: None,
             scope: None,
         }
     }
@@ -121,11 +122,11 @@ impl Stepper {
         let output = match (self.awaiting, input) {
             (Awaiting::Begin, Input::Begin) => self.begin(tick),
             (Awaiting::Answer, Input::Answered(response)) => {
-                (self.fresh, self.resending) = (false, false);
+                (self.fresh, self.used) = (false, None);
                 self.answered(response, tick)
             }
             (Awaiting::Answer, Input::Unanswered(error)) => {
-                (self.fresh, self.resending) = (false, false);
+                (self.fresh, self.used) = (false, None);
                 self.unanswered(&error, tick)
             }
             (Awaiting::Answer, Input::Gated { after }) => self.gated(after),
@@ -155,9 +156,8 @@ impl Stepper {
             self.progress.intent = None;
             self.fresh = false;
         }
-        if self.resending {
-            self.progress.word = Some(Unknown::Resend);
-            self.resending = false;
+        if let Some(word) = self.used.take() {
+            self.progress.word = Some(word);
         }
     }
 
@@ -191,6 +191,11 @@ impl Stepper {
     #[must_use]
     pub const fn context(&self) -> &Arc<Map<String, Value>> {
         &self.context
+    }
+
+    /// What this run wrote to be kept in the object store, by key: marked, where the context has the values themselves.
+    pub fn large_writes(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.progress.writes.iter().filter(|(_, value)| large::data(value).is_some())
     }
 
     /// The attempts so far.
@@ -246,7 +251,9 @@ impl Stepper {
         Output::Done(Outcome::Failed { phase: self.phase(), step: self.label(), failure })
     }
 
-    pub(super) fn label(&self) -> Option<String> {
+    /// What the step that is next or under way is called: its name, or its index.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
         let step = steps(&self.start.plan, self).get(self.progress.index)?;
         Some(step.name.clone().unwrap_or_else(|| self.progress.index.to_string()))
     }
@@ -282,6 +289,7 @@ impl Stepper {
             result: None,
             class: None,
             error: None,
+            continued: false,
         }
     }
 }

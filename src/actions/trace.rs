@@ -58,13 +58,16 @@ pub(super) struct Entry<R = Arc<Value>> {
     pub(super) class: Option<Class>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+    /// Whether the run went on although this failed for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) continued: bool,
 }
 
 impl Entry {
     /// As people may see it; of an error so much as `excerpt` leaves.
     fn told<'a>(&'a self, redactor: &'a Redactor, excerpt: impl Fn(&str) -> String) -> Entry<Redacted<'a>> {
         let Self { phase, index, kind, name, item, page, attempt, status, duration_ms, .. } = self;
-        let Self { http_status, result, class, error, .. } = self;
+        let Self { http_status, result, class, error, continued, .. } = self;
         Entry {
             phase: *phase,
             index: *index,
@@ -79,6 +82,7 @@ impl Entry {
             result: result.as_ref().map(|result| redactor.shown(result)),
             class: *class,
             error: error.as_ref().map(|error| excerpt(error)),
+            continued: *continued,
         }
     }
 }
@@ -103,6 +107,13 @@ impl Trace {
             self.0.remove(expendable);
         }
         self.0.push(entry);
+    }
+
+    /// Says that the run went on after the failure that was told last.
+    pub(super) fn go_on(&mut self) {
+        if let Some(last) = self.0.last_mut() {
+            last.continued = last.status == Mark::Error;
+        }
     }
 
     /// As JSON that people may see, oldest first; of an error so much as `excerpt` leaves, which redacts it.
@@ -168,6 +179,7 @@ mod tests {
             result: None,
             class: None,
             error: None,
+            continued: false,
         }
     }
 

@@ -189,6 +189,7 @@ impl Stepper {
         if self.is_probing() || !step.continue_on_error {
             return Some(self.fail(failure));
         }
+        self.progress.trace.go_on();
         // The answer is known, so a successor must not doubt it, and must not go another way either.
         self.dirty |= self.progress.intent.take().is_some();
         let mut error = json!({ "code": failure.code, "message": failure.message, "status": failure.http_status });

@@ -12,6 +12,7 @@ use super::probe::unknown;
 use super::stepper::{Stepper, steps};
 use super::trace::Mark;
 use super::turn::{Items, MAX_ITEMS};
+use crate::credentials::large;
 use crate::definitions::{Step, StepKind};
 use crate::expression::Expression;
 use crate::lifecycle::{Failure, Phase, ReasonCode, Unknown};
@@ -165,7 +166,7 @@ impl Stepper {
             Ok(Local::Writes(writes)) => {
                 // The scope holds the context, which is written to in place once nobody else does.
                 drop(scope);
-                context::write(Arc::make_mut(&mut self.context), &writes);
+                context::lay(Arc::make_mut(&mut self.context), &writes);
                 context::write(&mut self.progress.writes, &writes);
                 Some(Arc::new(Value::Object(writes)))
             }
@@ -175,7 +176,9 @@ impl Stepper {
                 return self.give_up(step, failure);
             }
         };
-        self.note(step, Mark::Success, tick, None, result.clone());
+        // What is too large for the database is too large for the trace.
+        let told = result.as_deref().and_then(large::without_data).map(Arc::new);
+        self.note(step, Mark::Success, tick, None, told.or_else(|| result.clone()));
         self.settle(step, result, None)
     }
 }

@@ -104,7 +104,11 @@ fn open_exchange(
     Ok((Arc::new(ExchangeSink { publisher: publisher.clone(), exchange, mode }), Some(publisher)))
 }
 
-fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
+/// The client, as the settings want it.
+///
+/// # Errors
+/// [`StartError::BadInput`] when it cannot be made.
+pub fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
     let policy = PolicyOptions {
         allow_addresses: settings.upstream.allow_networks.clone(),
         deny_addresses: settings.upstream.deny_networks.clone(),
@@ -127,7 +131,9 @@ fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
     HttpUpstream::new(&options).map_err(|error| StartError::BadInput(error.to_string()))
 }
 
-pub(super) fn budgets(settings: &Settings) -> Budgets {
+/// How long and how often, as the settings say.
+#[must_use]
+pub const fn budgets(settings: &Settings) -> Budgets {
     Budgets {
         retry: settings.retry,
         request: settings.limits.request_timeout,

@@ -13,6 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{DatabaseKind, Settings};
 use crate::definitions::{self, DefinitionSet};
 use crate::intake::Intake;
+use crate::objects::Objects;
 use crate::reconnect::Reconnect;
 use crate::seal::{Fingerprint, KeyProblem, Sealer, create_key_file};
 use crate::store::postgres::Postgres;
@@ -134,6 +135,8 @@ pub async fn open_parts(
     let accounts = Accounts {
         store,
         vault,
+        objects: Objects::open(settings.objects.as_ref())
+            .map_err(|why| StartError::BadInput(format!("`objects`: {why}")))?,
         clock,
         catalog,
         fair: Arc::new(FairKeys::default()),

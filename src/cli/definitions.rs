@@ -1,4 +1,4 @@
-//! `tidewaiter definitions`: integrations and installs, checked, applied and looked at.
+//! `tidewaiter definitions`: integrations and installs, checked, tried, applied and looked at.
 
 mod diff;
 mod lint;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::choice::id;
 use super::store::{Need, with_store};
+use super::trial::{Record, Try};
 use super::{CliError, Exit, Globals};
 use crate::accounts::{Applied, Change};
 use crate::app;
@@ -25,6 +26,8 @@ pub(super) enum Definitions {
     /// Read `definitions.integrations_dir` and `definitions.installs_dir`, check everything, and put what differs into
     /// the database. Running workers see it within seconds; runs that are under way keep theirs.
     Apply(Apply),
+    Try(Try),
+    Record(Record),
     /// List the integrations of the database with their versions and installs.
     List,
     /// Show a definition of the database as JSON. Secrets are masked.
@@ -87,6 +90,8 @@ impl Definitions {
         match self {
             Self::Lint(lint) => lint.run(globals),
             Self::Apply(apply) => apply.run(globals),
+            Self::Try(verb) => verb.run(globals),
+            Self::Record(verb) => verb.run(globals),
             Self::List => with_store(globals, Need::Existing, async |_, store, _| show::list(globals, &store).await),
             Self::Show(show) => show.run(globals),
             Self::Diff(diff) => diff.run(globals),

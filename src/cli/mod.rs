@@ -23,6 +23,7 @@ mod replay;
 mod run;
 pub mod schema;
 mod store;
+mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ mod error;
 mod host;
 mod layer;
 mod nearest;
+mod objects;
 mod reader;
 mod reference;
 mod settings;
@@ -27,6 +28,7 @@ pub use error::ConfigError;
 pub use host::HostName;
 pub use layer::{DEFAULT, Origin};
 pub(crate) use nearest::nearest;
+pub use objects::{Bucket, ObjectPlace};
 pub use reference::markdown;
 pub use settings::{
     Circuit, ContentMode, Definitions, Events, Limits, LoadAtStart, Settings, Sink, SinkWord, Upstream, Worker,

@@ -9,6 +9,7 @@ use super::broker::{self, Broker};
 use super::error::ConfigError;
 use super::host::HostName;
 use super::layer::Origin;
+use super::objects::{self, ObjectPlace};
 use super::reader::Reader;
 use super::subnet::Subnet;
 use super::url::{DatabaseKind, DatabaseUrl};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub events: Events,
     /// `definitions`
     pub definitions: Definitions,
+    /// `objects`; `None` = large values are not taken.
+    pub objects: Option<ObjectPlace>,
     /// `seal.key_file`; see [`Settings::key_file`].
     pub seal_key_file: Option<PathBuf>,
     /// `retry`
@@ -203,8 +206,10 @@ impl Settings {
     pub(super) fn read(reader: &Reader<'_>, urls: Urls) -> Result<Self, ConfigError> {
         let broker = broker::read(reader, urls.broker)?;
         let definitions = read_definitions(reader, urls.database.kind())?;
+        let objects = objects::read(reader, &urls.database)?;
         Ok(Self {
             definitions,
+            objects,
             database: urls.database,
             events: read_events(reader, broker.as_ref())?,
             broker,

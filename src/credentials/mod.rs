@@ -7,6 +7,7 @@
 
 pub mod fields;
 pub mod grant;
+pub mod large;
 pub mod redact;
 pub mod secrets;
 pub mod token;

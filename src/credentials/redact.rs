@@ -102,11 +102,17 @@ impl Redactor {
     /// `text` with every secret replaced; borrowed where it holds none.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.hidden(text).map_or(Cow::Borrowed(text), Cow::Owned)
+        self.text_with(text, REDACTED)
+    }
+
+    /// The same with `stand_in` in the place of every secret.
+    #[must_use]
+    pub fn text_with<'t>(&self, text: &'t str, stand_in: &str) -> Cow<'t, str> {
+        self.hidden(text, stand_in).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// `text` with every secret replaced, if it holds any.
-    fn hidden(&self, text: &str) -> Option<String> {
+    fn hidden(&self, text: &str, stand_in: &str) -> Option<String> {
         let bytes = text.as_bytes();
         let mut out = String::new();
         let (mut kept, mut end) = (0, 0);
@@ -114,7 +120,7 @@ impl Redactor {
             let Some(form) = self.form_at(*head, &bytes[at..]) else { continue };
             if at >= end {
                 out.push_str(text.get(kept..at).unwrap_or_default());
-                out.push_str(REDACTED);
+                out.push_str(stand_in);
             }
             // Secrets may overlap; what any of them covers goes.
             end = end.max(at + form.len());
@@ -162,7 +168,7 @@ impl Redactor {
     /// Whether a text, number or key of the document holds a secret, wherever it stands. Names do not count.
     #[must_use]
     pub fn finds(&self, value: &Value) -> bool {
-        let shown = |text: &str| self.hidden(text).is_some();
+        let shown = |text: &str| self.hidden(text, REDACTED).is_some();
         match value {
             Value::String(text) => shown(text),
             Value::Number(number) => shown(&number.to_string()),
@@ -202,7 +208,7 @@ impl Serialize for Redacted<'_> {
         let Self { redactor, value } = *self;
         match value {
             Value::String(text) => serializer.serialize_str(&redactor.text(text)),
-            Value::Number(number) => match redactor.hidden(&number.to_string()) {
+            Value::Number(number) => match redactor.hidden(&number.to_string(), REDACTED) {
                 Some(shown) => serializer.serialize_str(&shown),
                 None => value.serialize(serializer),
             },

@@ -5,11 +5,14 @@
 //! of a secret, because a definition or a producer copied it there, is a secret place as well: it works as before, and
 //! nobody is shown it. So is a key whose name, or the name of anything in it, is that of a secret in another spelling.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use super::Redactor;
-use crate::definitions::CredentialPlan;
+use super::{Redactor, grant};
 use crate::definitions::credential::FieldKind;
+use crate::definitions::{CredentialPlan, Plan};
+use crate::lifecycle::AuthenticationMethod;
 
 /// Keys of a context whose values are secret in every integration: both lists of the model system, and
 /// `refresh_token`, which belongs into `oauth.token` and does not become less secret elsewhere.
@@ -120,6 +123,12 @@ pub fn merge(mut clear: Map<String, Value>, secret: Map<String, Value>) -> Map<S
 const ABOUT_TOKENS: [&str; 7] =
     ["token_type", "scope", "expires_in", "expires_at", "expires", "issued_at", "refresh_token_expires_in"];
 
+/// Whether a member of this name says something about a token, and is none.
+#[must_use]
+pub fn is_about_token(name: &str) -> bool {
+    ABOUT_TOKENS.contains(&name)
+}
+
 /// Every text and number in a secret part that is worth hiding: not a token's type, scope and times.
 #[must_use]
 pub fn values(secret: &Map<String, Value>) -> Vec<String> {
@@ -128,13 +137,23 @@ pub fn values(secret: &Map<String, Value>) -> Vec<String> {
     out
 }
 
+/// The definition's own secrets: its secret environment variables and the OAuth client's.
+#[must_use]
+pub fn of_definition(plan: &Plan, method: AuthenticationMethod, context: &Arc<Map<String, Value>>) -> Vec<String> {
+    let mut found = values(&plan.secret_environment_variables);
+    if let Some(refresh) = plan.credential(method).and_then(|plan| plan.refresh.as_ref()) {
+        found.extend(refresh.secrets(&grant::scope_of(plan, context, 0, 0)));
+    }
+    found
+}
+
 fn collect(value: &Value, in_oauth: bool, out: &mut Vec<String>) {
     match value {
         Value::String(text) => out.push(text.clone()),
         Value::Number(number) => out.push(number.to_string()),
         Value::Array(items) => items.iter().for_each(|item| collect(item, in_oauth, out)),
         Value::Object(members) => {
-            let hidden = members.iter().filter(|(name, _)| !in_oauth || !ABOUT_TOKENS.contains(&name.as_str()));
+            let hidden = members.iter().filter(|(name, _)| !in_oauth || !is_about_token(name));
             hidden.for_each(|(_, member)| collect(member, in_oauth, out));
         }
         Value::Null | Value::Bool(_) => {}

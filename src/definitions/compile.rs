@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::credential::CredentialPlan;
 use super::effective::Effective;
 use super::error::CompileError;
+use super::names::Names;
 use super::node::Node;
 use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, Step, StepKind};
@@ -35,6 +36,7 @@ impl Plan {
             validation: phase(&config, Phase::Validation)?,
             actions: custom_actions(&config)?,
             credentials: credentials(&config)?,
+            names: Names::of(&definition.config),
             environment_variables: Arc::new(environment_variables),
             secret_environment_variables: definition.secret_environment_variables.clone(),
         })

@@ -18,6 +18,7 @@ mod error;
 pub mod lint;
 mod load;
 mod model;
+mod names;
 mod node;
 mod pagination;
 mod plan;
@@ -36,6 +37,7 @@ pub use effective::Effective;
 pub use error::{CompileError, LoadError};
 pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
+pub use names::Names;
 pub use pagination::{
     Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
     MAX_PAGES, Pagination,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::pagination::Pagination;
-use super::{CompileError, CredentialPlan, IntegrationRef, RateLimit};
+use super::{CompileError, CredentialPlan, IntegrationRef, Names, RateLimit};
 use crate::expression::{Expression, Template, Text};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
@@ -28,6 +28,8 @@ pub struct Plan {
     pub actions: BTreeMap<String, Result<Action, CompileError>>,
     /// How each method that the definition offers brings its credential.
     pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
+    /// The names that the definition's templates and expressions may read.
+    pub names: Names,
     /// The environment's variables, the secret ones merged in.
     pub environment_variables: Arc<Map<String, Value>>,
     /// The values of the secret ones: nothing that leaves the process may show them.

@@ -84,7 +84,8 @@ pub(super) fn probe(
     }
     probe.only(&["request", "expression"])?;
     let config = probe.require("request")?;
-    let request = request::compile(&config, integration)?;
+    let mut request = request::compile(&config, integration)?;
+    request.pagination.take_if(|pagination| !pagination.mentioned);
     if !request.method.reads() {
         return Err(config.refuse("must be a GET or HEAD request: a probe changes nothing"));
     }

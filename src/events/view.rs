@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::clock::rfc3339;
+use crate::credentials::large;
 use crate::lifecycle::{AuthenticationMethod, Reason, Region, Status};
 use crate::store::{Account, IntegrationRef};
 
@@ -22,7 +23,7 @@ pub(super) struct AccountView<'a, C> {
     region: Region,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<C>,
-    object_store_context_fields: [Value; 0],
+    object_store_context_fields: Vec<&'a str>,
     integration: &'a IntegrationRef,
     reason: Option<&'a Reason>,
     last_error: Option<&'a str>,
@@ -48,7 +49,7 @@ impl<'a, C> AccountView<'a, C> {
             region: account.region,
             context_omitted: context.is_none().then_some(true),
             context,
-            object_store_context_fields: [],
+            object_store_context_fields: large::fields(&account.context).collect(),
             integration: &account.integration,
             reason: account.reason.as_ref(),
             last_error: account.last_error.as_deref(),

@@ -22,7 +22,7 @@ pub use message::{Envelope, read_body, read_line};
 pub use problem::{PROBLEM_JSON, ProblemDocument};
 pub use properties::{Beside, IMPORT_TYPE, TRACEPARENT};
 pub use publish::{Address, SentLine, publish_envelope, publish_lines};
-pub use receive::{Delivery, Disposition, Intake};
+pub use receive::{Delivery, Disposition, Intake, check_context};
 pub use replies::{Replies, Reply, publish_replies};
 pub use traceparent::traceparent;
 

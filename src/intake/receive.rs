@@ -8,7 +8,7 @@ use super::message::{Envelope, read_body, read_line};
 use super::properties::Beside;
 use super::{Refusal, json};
 use crate::accounts::{Accounts, ImportError, ImportRequest, Imported, Message, PlanError};
-use crate::credentials::{fields, secrets::SecretPaths, token};
+use crate::credentials::{fields, large, secrets::SecretPaths, token};
 use crate::definitions::Plan;
 use crate::lifecycle::{AuthenticationMethod, IntakeCode, Region};
 use crate::seal::{Fingerprint, hex};
@@ -252,32 +252,13 @@ impl Intake {
                 return Ok(Err(refuse(message)));
             }
         };
-        Ok(self.check_context(request, &plan, timestamp_ms))
-    }
-
-    /// Checks and completes the context by the install's definition.
-    fn check_context(
-        &self,
-        request: &mut ImportRequest,
-        plan: &Plan,
-        timestamp_ms: Option<i64>,
-    ) -> Result<SecretPaths, Refusal> {
-        let method = request.authentication_method;
-        let Some(credential) = plan.credential(method) else {
-            let offered: Vec<&str> = plan.credentials.iter().map(|(offered, _)| offered.as_str()).collect();
-            let message = format!("this integration does not offer it; it offers: {}", offered.join(", "));
-            return Err(Refusal::field(IntakeCode::Invalid, "/authentication_method", message));
-        };
-        if mints(method) && token::token(&request.context).is_none_or(|token| !token.contains_key("access_token")) {
-            let message = "an access token is needed: minting one is not supported yet";
-            return Err(Refusal::field(IntakeCode::NotSupported, "/context/oauth/token/access_token", message));
+        if !self.accounts.objects.is_configured()
+            && let Some((key, _)) = request.context.iter().find(|(_, value)| large::data(value).is_some())
+        {
+            let message = "no object store is configured for large values: its operator sets `objects.url`";
+            return Ok(Err(Refusal::field(IntakeCode::NotSupported, in_context(key), message)));
         }
-        let now_ms = self.accounts.clock.now_ms();
-        let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
-        let context =
-            fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(Refusal::fields)?;
-        request.context = context;
-        Ok(SecretPaths::of(Some(credential)))
+        Ok(check_context(request, &plan, self.accounts.clock.now_ms(), timestamp_ms))
     }
 
     async fn import(
@@ -338,6 +319,37 @@ impl Intake {
     }
 }
 
+/// Checks and completes a request's context by the install's definition, at `now_ms`; `timestamp_ms` is when the
+/// producer made it, if that is known. Answers which of its places are secret.
+///
+/// # Errors
+/// A [`Refusal`] that names what is wrong.
+pub fn check_context(
+    request: &mut ImportRequest,
+    plan: &Plan,
+    now_ms: i64,
+    timestamp_ms: Option<i64>,
+) -> Result<SecretPaths, Refusal> {
+    let method = request.authentication_method;
+    let Some(credential) = plan.credential(method) else {
+        let offered: Vec<&str> = plan.credentials.iter().map(|(offered, _)| offered.as_str()).collect();
+        let message = format!("this integration does not offer it; it offers: {}", offered.join(", "));
+        return Err(Refusal::field(IntakeCode::Invalid, "/authentication_method", message));
+    };
+    if mints(method) && token::token(&request.context).is_none_or(|token| !token.contains_key("access_token")) {
+        let message = "an access token is needed: minting one is not supported yet";
+        return Err(Refusal::field(IntakeCode::NotSupported, "/context/oauth/token/access_token", message));
+    }
+    if let Some(key) = large::empty(&request.context) {
+        let message = "is marked with `truto_obj_store` and has no `data` to keep";
+        return Err(Refusal::field(IntakeCode::Invalid, in_context(key), message));
+    }
+    let from_ms = timestamp_ms.unwrap_or(now_ms).clamp(now_ms - OLDEST_TIMESTAMP_MS, now_ms);
+    request.context =
+        fields::accept(credential, std::mem::take(&mut request.context), from_ms).map_err(Refusal::fields)?;
+    Ok(SecretPaths::of(Some(credential)))
+}
+
 /// A queue's name as it is kept in clear. What a dead letter says about it may be forged: a NUL in it would keep the
 /// letter out of the quarantine, and so in its queue, for ever.
 fn kept_queue(name: &str) -> String {
@@ -350,6 +362,10 @@ const fn mints(method: AuthenticationMethod) -> bool {
         AuthenticationMethod::Oauth2ClientCredentials | AuthenticationMethod::KekaOauth => true,
         AuthenticationMethod::Oauth2 | AuthenticationMethod::ApiKey => false,
     }
+}
+
+fn in_context(key: &str) -> String {
+    format!("/context/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn unknown_install() -> Refusal {

@@ -1,4 +1,5 @@
-//! What operators do to many at once: replay failed accounts, work off the quarantine.
+//! What operators do to many at once: replay failed accounts, work off the quarantine. And what authors of definitions do
+//! before there is one account: try them.
 //!
 //! Everything here is bounded by a cap that refuses instead of cutting short, is shown by a dry run before it is done,
 //! and can be repeated after a crash without doing anything twice. What happens to an account is decided in `accounts`,
@@ -6,6 +7,7 @@
 
 pub mod quarantine;
 pub mod replay;
+pub mod trial;
 
 use uuid::Uuid;
 

@@ -7,14 +7,15 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::drive::{Begun, Driver, Stop};
-use super::{Runner, refresh};
+use super::large::{self, Unfetched};
+use super::{Budgets, Runner};
 use crate::accounts::{Ended, Held, Opened, PlanError, Slot};
 use crate::actions::{AccountFacts, Limits, Progress, Start, Stepper};
 use crate::credentials::{Redactor, grant, secrets, secrets::SecretPaths};
 use crate::definitions::Plan;
 use crate::lifecycle::{Ending, Failure, ReasonCode};
 use crate::reconnect::Reconnect;
-use crate::store::Run;
+use crate::store::{Account, Run};
 
 pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>, begun: Begun, slot: Slot) -> Stop {
     let plan = match plan_of(runner, &held).await {
@@ -33,11 +34,20 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         Ok(progress) => progress,
         Err(stop) => return stop,
     };
+    let (context, fetched) = match large::fetch(runner, &held, &plan, context, (&paths, &mut redactor)).await {
+        Ok(found) => found,
+        Err(Unfetched::Stop(stop)) => return stop,
+        Err(Unfetched::Failure(failure)) => {
+            let phase = held.run.from_phase;
+            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
+        }
+    };
     let context = Arc::new(context);
-    for value in secrets_of(&plan, &held, &context) {
+    for value in secrets::of_definition(&plan, held.account.authentication_method, &context) {
         redactor.learn_value(&value);
     }
-    let stepper = Stepper::new(start_of(runner, &held, &plan, Arc::clone(&context), progress));
+    let run = (&held.account, &held.run);
+    let stepper = Stepper::new(start_of(&runner.budgets, run, &plan, Arc::clone(&context), progress));
     let quadratic = plan.is_quadratic();
     let driver = Driver {
         runner,
@@ -45,6 +55,7 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         plan,
         paths,
         redactor,
+        fetched,
         begun,
         quadratic,
         context_before: context,
@@ -71,29 +82,21 @@ fn open(runner: &Runner, held: &Held, paths: &SecretPaths) -> Option<Opened> {
     }
 }
 
-/// The definition's own secrets: its secret environment variables and the OAuth client's.
-fn secrets_of(plan: &Plan, held: &Held, context: &Arc<Map<String, Value>>) -> Vec<String> {
-    let mut values = secrets::values(&plan.secret_environment_variables);
-    if let Some(refresh) = plan.credential(held.account.authentication_method).and_then(|plan| plan.refresh.as_ref()) {
-        values.extend(refresh.secrets(&refresh::scope_of(plan, context, 0, 0)));
-    }
-    values
-}
-
-fn start_of(
-    runner: &Runner,
-    held: &Held,
+/// What the stepper of a run begins with.
+#[must_use]
+pub fn start_of(
+    budgets: &Budgets,
+    (account, run): (&Account, &Run),
     plan: &Arc<Plan>,
     context: Arc<Map<String, Value>>,
     progress: Option<Progress>,
 ) -> Start {
-    let account = &held.account;
     let refreshable = plan
         .credential(account.authentication_method)
         .is_some_and(|credential| grant::is_refreshable(credential, &context));
     Start {
         plan: Arc::clone(plan),
-        run_id: held.run.id,
+        run_id: run.id,
         account: AccountFacts {
             id: account.id,
             tenant_id: account.tenant_id.clone(),
@@ -102,17 +105,13 @@ fn start_of(
             authentication_method: account.authentication_method,
         },
         context,
-        from: held.run.from_phase,
+        from: run.from_phase,
         action: None,
         progress,
         // The same for every worker that takes the run up, so that a request rendered again has the same bytes.
-        seed: held.run.id.as_u64_pair().1,
-        retry: runner.budgets.retry,
-        limits: Limits {
-            request_timeout: runner.budgets.request,
-            phase: runner.budgets.phase,
-            wait: runner.budgets.wait,
-        },
+        seed: run.id.as_u64_pair().1,
+        retry: budgets.retry,
+        limits: Limits { request_timeout: budgets.request, phase: budgets.phase, wait: budgets.wait },
         refreshable,
         proven: account.proven_at_ms.is_some(),
     }
@@ -160,8 +159,10 @@ async fn plan_of(runner: &Runner, held: &Held) -> Result<Arc<Plan>, PlanProblem>
     }
 }
 
-pub(super) fn too_late(runner: &Runner) -> Failure {
-    let seconds = runner.budgets.run.as_secs();
+/// Why a run failed whose time is up.
+#[must_use]
+pub fn too_late(budgets: &Budgets) -> Failure {
+    let seconds = budgets.run.as_secs();
     let message = format!("the run did not end within {seconds} s of its first claim");
     Failure::permanent(ReasonCode::DeadlineExceeded, message)
 }
@@ -174,7 +175,7 @@ pub(super) async fn end_unperformed(runner: &Runner, run: Run) -> bool {
     let (Ok(Some(account)), Ok(Some(credential))) = (account, credential) else { return false };
     let ending = Ending::DeadlineExceeded(run.from_phase);
     let held = Held { run, account, credential };
-    matches!(end_without_stepper(runner, held, ending, too_late(runner)).await, Stop::Over)
+    matches!(end_without_stepper(runner, held, ending, too_late(&runner.budgets)).await, Stop::Over)
 }
 
 /// Ends a run that has no plan, or no time: nothing of it was performed here.

@@ -113,6 +113,8 @@ pub(super) struct Driver<'a> {
     pub(super) begun: Begun,
     /// Whether the plan has expressions that may take long.
     pub(super) quadratic: bool,
+    /// The members of the context that came out of the object store, as the account has them.
+    pub(super) fetched: Map<String, Value>,
     /// The context as the run found it.
     pub(super) context_before: Arc<Map<String, Value>>,
     /// Where the last request went.
@@ -141,7 +143,11 @@ impl Driver<'_> {
                 Output::Done(outcome) => return self.end(&stepper, outcome).await,
                 Output::Send(request) => self.send(request).await,
                 Output::Save => self.save(&stepper).await.map(|()| Input::Saved),
-                Output::Refresh => refresh::perform(&mut self, stepper.context()).await,
+                Output::Refresh => {
+                    // What is to be kept in the object store goes there with the run's end and nowhere before.
+                    self.fetched.extend(stepper.large_writes().map(|(key, _)| (key.clone(), Value::Null)));
+                    refresh::perform(&mut self, stepper.context()).await
+                }
                 Output::Wait { reason, after, gate } => {
                     self.tell_wait(reason, after, gate);
                     self.wait(after.min(left), &stepper).await
@@ -153,6 +159,15 @@ impl Driver<'_> {
                 Err(stop) => return stop,
             };
         }
+    }
+
+    /// A context of the run with references where large values are.
+    pub(super) fn at_rest(&self, context: &Map<String, Value>) -> Map<String, Value> {
+        let mut context = context.clone();
+        for (key, reference) in &self.fetched {
+            context.insert(key.clone(), reference.clone());
+        }
+        context
     }
 
     /// Asks the stepper. What may take long does not hold up a thread that others' heartbeats and timers need.

@@ -16,60 +16,69 @@ use crate::lifecycle::{Ending, Failure, Phase, Reason, ReasonCode};
 const MESSAGE_BYTES: usize = 500;
 
 impl Driver<'_> {
-    /// A provider's words as people may see them.
-    fn excerpt(&self, text: &str) -> String {
-        self.redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES)
-    }
-
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
-        let failure = stepper.doubt().unwrap_or_else(|| too_late(self.runner));
-        let reason = failure.into_reason(phase, None);
-        self.finish(stepper, Ending::DeadlineExceeded(self.phase_of(phase)), Some(reason)).await
+        let failure = stepper.doubt().unwrap_or_else(|| too_late(&self.runner.budgets));
+        let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.held.run.from_phase));
+        self.finish(stepper, (ending, Some(failure.into_reason(phase, None)))).await
     }
 
     pub(super) async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
-        let told = |phase, step, failure: Failure| Some(failure.into_reason(phase, step));
-        let (ending, reason) = match outcome {
-            Outcome::Succeeded => (Ending::Succeeded, None),
-            Outcome::Failed { phase, step, failure } => {
-                (Ending::PhaseFailed(self.phase_of(phase)), told(phase, step, failure))
-            }
-            Outcome::CredentialRefused { phase, step, failure } => {
-                (Ending::CredentialRefused, told(phase, step, failure))
-            }
-        };
-        self.finish(stepper, ending, reason).await
+        self.finish(stepper, ending_of(outcome, self.held.run.from_phase)).await
     }
 
-    /// No custom action is started here, so there is a phase; should there be none, it is the one that was asked for.
-    fn phase_of(&self, phase: Option<Phase>) -> Phase {
-        phase.unwrap_or(self.held.run.from_phase)
-    }
-
-    async fn finish(&mut self, stepper: &Stepper, ending: Ending, reason: Option<Reason>) -> Stop {
-        let writes = written(&self.context_before, stepper.context(), &self.paths, &mut self.redactor);
-        let reason = reason.map(|reason| Reason { message: self.excerpt(&reason.message), ..reason });
-        if let Some(reason) = &reason {
+    async fn finish(&mut self, stepper: &Stepper, ending: (Ending, Option<Reason>)) -> Stop {
+        let mut ended = ended(stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
+        if let Some(reason) = &ended.reason {
             tracing::info!(
                 account.id = %self.held.account.id, run.id = %self.held.run.id, reason.code = %reason.code,
                 phase = reason.phase.map(Phase::as_str), step = reason.step, "the run failed: {}", reason.message
             );
         }
         stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
-        let trace = stepper.trace().told(&self.redactor, |error| self.excerpt(error));
         // Whoever knows what became of the last request can go on from here.
-        let unknown = reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
-        let progress = match unknown.then(|| self.sealed_progress(stepper)).transpose() {
+        let unknown = ended.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
+        ended.progress = match unknown.then(|| self.sealed_progress(stepper)).transpose() {
             Ok(progress) => progress,
             Err(stop) => return stop,
         };
-        let ended = Ended { ending, reason, writes, trace, progress };
         match self.runner.accounts.advance(&mut self.held, &ended, &self.paths, &mut self.redactor).await {
             Ok(_) => Stop::Over,
             Err(error) => error.into(),
         }
     }
+}
+
+/// What an outcome means for the account. No custom action is started here, so there is a phase; should there be none, it
+/// is `asked`, the one that was asked for.
+#[must_use]
+pub fn ending_of(outcome: Outcome, asked: Phase) -> (Ending, Option<Reason>) {
+    let told = |phase, step, failure: Failure| Some(failure.into_reason(phase, step));
+    match outcome {
+        Outcome::Succeeded => (Ending::Succeeded, None),
+        Outcome::Failed { phase, step, failure } => {
+            (Ending::PhaseFailed(phase.unwrap_or(asked)), told(phase, step, failure))
+        }
+        Outcome::CredentialRefused { phase, step, failure } => (Ending::CredentialRefused, told(phase, step, failure)),
+    }
+}
+
+/// How a run ended, as people may see it; `redactor` learns what the run wrote.
+#[must_use]
+pub fn ended(
+    stepper: &Stepper,
+    (ending, reason): (Ending, Option<Reason>),
+    before: &Arc<Map<String, Value>>,
+    paths: &SecretPaths,
+    redactor: &mut Redactor,
+) -> Ended {
+    let mut writes = written(before, stepper.context(), paths, redactor);
+    writes.extend(stepper.large_writes().map(|(key, marked)| (key.clone(), marked.clone())));
+    // A provider's words as people may see them.
+    let excerpt = |text: &str| redactor.excerpt(text, MESSAGE_BYTES, text.len() < MAX_MESSAGE_BYTES);
+    let reason = reason.map(|reason| Reason { message: excerpt(&reason.message), ..reason });
+    let trace = stepper.trace().told(redactor, excerpt);
+    Ended { ending, reason, writes, trace, progress: None }
 }
 
 /// What the run wrote: the keys at the root that differ. It may be secret by its place, and a key that was left alone is

@@ -11,6 +11,7 @@ mod drive;
 mod end;
 mod gate;
 mod heartbeat;
+mod large;
 mod refresh;
 
 use std::sync::Arc;
@@ -19,12 +20,15 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::accounts::{Accounts, FastLane, Started};
+use crate::actions::Limits;
 use crate::lifecycle::RetryPolicy;
 use crate::tasks::Tasks;
 use crate::upstream::Upstream;
 
+pub use begin::{start_of, too_late};
 pub use caps::HostCaps;
 pub use circuit::CircuitPolicy;
+pub use end::{ended, ending_of};
 pub use gate::Gates;
 pub use heartbeat::{BEAT, DEAD_AFTER};
 
@@ -43,6 +47,21 @@ pub struct Budgets {
     pub run: Duration,
     /// How long runs go on after the process was asked to stop.
     pub drain: Duration,
+}
+
+impl Default for Budgets {
+    /// What the shipped configuration says.
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            retry: RetryPolicy::default(),
+            request: limits.request_timeout,
+            phase: limits.phase,
+            wait: limits.wait,
+            run: Duration::from_mins(30),
+            drain: Duration::from_secs(25),
+        }
+    }
 }
 
 /// What performing runs needs. Cheap to clone.

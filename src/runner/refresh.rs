@@ -15,14 +15,10 @@ use super::drive::{Driver, Stop};
 use crate::actions::Input;
 use crate::credentials::grant::{self, GrantOutcome};
 use crate::credentials::{secrets, token};
+use crate::definitions::CredentialPlan;
 use crate::definitions::credential::RefreshPlan;
-use crate::definitions::{CredentialPlan, Plan};
-use crate::expression::Scope;
-use crate::lifecycle::{Class, Failure, ReasonCode};
+use crate::lifecycle::{Failure, ReasonCode};
 use crate::store::{Commit, Committed, CredentialChange, Patience, RefreshIntent};
-
-/// An earlier worker's token request cannot be alive after this: the request's own time limit, and margin.
-const SETTLED_AFTER: Duration = grant::TIMEOUT.saturating_add(Duration::from_secs(5));
 
 /// What a commit of the credential came to.
 enum Written {
@@ -56,7 +52,7 @@ pub(super) async fn perform(driver: &mut Driver<'_>, context: &Arc<Map<String, V
 
 /// Waits until the call behind an unresolved intent cannot be alive.
 async fn settle(driver: &Driver<'_>, intent: RefreshIntent) -> Result<(), Stop> {
-    let left = SETTLED_AFTER.saturating_sub(Duration::from_millis(intent.age_ms.max(0) as u64));
+    let left = grant::SETTLED_AFTER.saturating_sub(Duration::from_millis(intent.age_ms.max(0) as u64));
     let stopped = tokio::time::timeout(left, driver.runner.tasks.stop().cancelled()).await.is_ok();
     if stopped { Err(Stop::GiveBack) } else { Ok(()) }
 }
@@ -70,7 +66,7 @@ async fn attempt(
 ) -> Result<Input, Stop> {
     loop {
         let (now_ms, seed) = (driver.runner.accounts.clock.now_ms(), driver.held.run.id.as_u64_pair().1);
-        let scope = scope_of(&driver.plan, context, now_ms, seed);
+        let scope = grant::scope_of(&driver.plan, context, now_ms, seed);
         let request = match grant::refresh_request(credential, context, &scope) {
             Ok(request) => request,
             Err(failure) => return Ok(Input::NotRefreshed(failure)),
@@ -89,10 +85,8 @@ async fn attempt(
                 write(driver, None, earlier).await?;
                 return Ok(Input::NotRefreshed(failure));
             }
-            GrantOutcome::Unknown(failure) if repeated => {
-                // The intent stays: nobody sends this token a third time.
-                return Ok(not_refreshed(ReasonCode::RefreshOutcomeUnknown, failure.message));
-            }
+            // The intent stays: nobody sends this token a third time.
+            GrantOutcome::Unknown(failure) if repeated => return Ok(Input::NotRefreshed(grant::lost_twice(failure))),
             GrantOutcome::Unknown(_) => {
                 let age_ms = begun.elapsed().as_millis() as i64;
                 settle(driver, RefreshIntent { age_ms, ..intent_of(driver, false) }).await?;
@@ -105,15 +99,6 @@ async fn attempt(
 fn intent_of(driver: &Driver<'_>, repeated: bool) -> RefreshIntent {
     let (fence, version) = (driver.held.run.fence, driver.held.credential.version);
     RefreshIntent { fence, version, age_ms: 0, repeated }
-}
-
-/// The scope of the token request's templates: the context at the root and under its name, and the environment's
-/// variables.
-pub(super) fn scope_of(plan: &Plan, context: &Arc<Map<String, Value>>, now_ms: i64, seed: u64) -> Scope {
-    let mut scope = Scope::new(Arc::clone(context), now_ms, seed);
-    scope.set("context", Arc::clone(context));
-    scope.set("environment_variables", Arc::clone(&plan.environment_variables));
-    scope
 }
 
 /// The new pair: stored before anything uses it, however long the database is away.
@@ -141,18 +126,7 @@ async fn refused(
     if let Written::Moved = write(driver, None, None).await? {
         return theirs(driver, context);
     }
-    Ok(if repeated {
-        let message =
-            format!("the answer to a token refresh was lost, and the old token is refused now: {}", failure.message);
-        Input::NotRefreshed(Failure {
-            class: Class::Unauthorized,
-            code: ReasonCode::RefreshOutcomeUnknown,
-            message,
-            ..failure
-        })
-    } else {
-        Input::NotRefreshed(failure)
-    })
+    Ok(Input::NotRefreshed(if repeated { grant::refused_after_loss(&failure) } else { failure }))
 }
 
 /// Goes on with the credential that somebody else stored.
@@ -170,8 +144,12 @@ fn theirs(driver: &mut Driver<'_>, context: &Map<String, Value>) -> Result<Input
         Stop::Stuck
     })?;
     driver.redactor.learn(&secret);
-    let (clear, _) = secrets::split(context.clone(), &driver.paths, &mut driver.redactor);
-    Ok(Input::Refreshed { context: secrets::merge(clear, secret) })
+    let (clear, _) = secrets::split(driver.at_rest(context), &driver.paths, &mut driver.redactor);
+    let mut merged = secrets::merge(clear, secret);
+    merged.extend(
+        driver.fetched.keys().filter_map(|key| context.get_key_value(key)).map(|(key, it)| (key.clone(), it.clone())),
+    );
+    Ok(Input::Refreshed { context: merged })
 }
 
 /// Writes the secrets of `context` (or leaves them) and the intent, under the run's fence.
@@ -185,7 +163,7 @@ async fn write(
     let expected_version = driver.held.credential.version;
     let mut change = CredentialChange { expected_version, sealed: None, expires_at_ms: None, refresh_intent };
     if let Some(context) = context {
-        let (_, secret) = secrets::split(context.clone(), &driver.paths, &mut driver.redactor);
+        let (_, secret) = secrets::split(driver.at_rest(context), &driver.paths, &mut driver.redactor);
         driver.redactor.learn(&secret);
         let environment = driver.held.account.environment_id;
         let sealed = accounts.vault.seal_secrets(environment, account, expected_version + 1, &secret);

@@ -98,6 +98,7 @@ impl HttpUpstream {
         let policy = Arc::new(AddressPolicy::new(options.policy.clone()));
         let resolver = PolicyResolver { policy: Arc::clone(&policy), lookup, timeout: options.dns_timeout };
         let client = reqwest::Client::builder()
+            .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .no_proxy()

@@ -12,16 +12,16 @@ use crate::expression::Scope;
 use crate::lifecycle::Failure;
 use crate::upstream::Request;
 
-/// Renders the request for the present page; without a pager the first page's, as the definition writes it.
+/// Renders a request: with a pager the present page's, and without one as the definition writes it.
 ///
 /// # Errors
 /// The failure that ends the phase; nothing was sent.
 pub(in crate::actions) fn render(
     plan: &RequestPlan,
-    pagination: &Pagination,
     mut pager: Option<&mut Pager>,
     with: Rendering<'_>,
 ) -> Result<Request, Failure> {
+    let Some(pagination) = &plan.pagination else { return request::render(plan, with) };
     let Rendering { scope, method, key, timeout, .. } = with;
     let bare = |scope: &mut Scope| request::render(plan, Rendering { scope, method, key: None, timeout, page: None });
     let rendered = prepare(pagination, pager.as_deref_mut(), scope, bare).and_then(|shape| {

@@ -139,8 +139,11 @@ fn a_run_that_is_taken_up_again_at_every_save_does_the_same() {
     assert_eq!(context["seen"], json!([0, 1, 3]));
 }
 
+/// A request's URL and body.
+type Sent = (String, Option<Vec<u8>>);
+
 /// What is sent, and the context in the end. With `reborn` a stepper lives until the first thing it has saved.
-fn at_every_save(config: &Value, reborn: bool) -> (Vec<(String, Option<Vec<u8>>)>, Value) {
+fn at_every_save(config: &Value, reborn: bool) -> (Vec<Sent>, Value) {
     let mut stepper = Stepper::new(start(config, items(4)));
     let tick = Tick { now_ms: NOW_MS, active_ms: 0, jitter: 0 };
     let (mut input, mut sent) = (Input::Begin, Vec::new());

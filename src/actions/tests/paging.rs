@@ -291,6 +291,36 @@ fn a_loop_walks_once_for_each_item() {
 }
 
 #[test]
+fn a_reference_to_a_resources_method_has_that_methods_pagination() {
+    // The model system's own example.
+    let mut config = post_install(json!([
+        { "type": "proxy", "resource": "users", "method": "list", "query": { "q": "x" } },
+        { "type": "proxy", "paginate": true, "config": { "resource": "users", "method": "list", "query": { "q": "y" } } },
+    ]));
+    config["pagination"] = json!({ "format": "offset" });
+    config["resources"] = json!({ "users": { "list": {
+        "path": "/users", "response_path": "data",
+        "query": { "page": "{{pagination.page}}", "per_page": "{{pagination.per_page}}" },
+        "pagination": { "format": "page", "config": { "page_key": "page", "limit_key": "per_page" } },
+    } } });
+    let ran = run(start(&config, json!({})), &[page(json!([1])), page(json!([1])), page(json!([]))]);
+    let queries = ["page=1&per_page=100&q=x", "page=1&per_page=100&q=y", "page=2&per_page=100&q=y"];
+    assert_eq!(ran.urls(), queries.map(|query| format!("https://api.example.test/users?{query}")));
+}
+
+#[test]
+fn a_probe_sees_the_first_pages_values() {
+    let mut config = post_install(
+        json!([{ "type": "request", "on_unknown": "probe", "config": { "method": "post", "path": "/a" },
+        "probe": { "request": { "path": "/a", "query": { "p": "{{pagination.page}}" } }, "expression": "status = 200" } }]),
+    );
+    config["pagination"] = json!({ "format": "page" });
+    let lost = Reply::Lost(SendError::Timeout("m".to_owned()));
+    let ran = run(start(&config, json!({})), &[lost, page(json!([1]))]);
+    assert_eq!((ran.ending().as_str(), ran.urls()[1]), ("succeeded", "https://api.example.test/a?p=1"));
+}
+
+#[test]
 fn expressions_page_through_the_stepper() {
     let dynamic = json!({ "format": "dynamic", "config": {
         "get_initial_pagination_values_expression": "{ 'from': 0, 'q': query.q & '!' }",

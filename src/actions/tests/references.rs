@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Ran, Reply, drive, object, post_install, start};
 
 /// One reference to `method`, over an integration with headers and a query of its own.
-fn refer(method: Value, step: Value, context: Value) -> Ran {
+fn refer(method: &Value, step: &Value, context: Value) -> Ran {
     let mut config = post_install(json!([step]));
     config["headers"] = json!({ "X-Base": "b", "X-Gone": null });
     config["query"] = json!({ "v": 1 });
@@ -13,12 +13,12 @@ fn refer(method: Value, step: Value, context: Value) -> Ran {
     drive(start(&config, context), &mut [Reply::Json(200, json!({ "data": { "users": [1] } }))].into())
 }
 
-fn proxy(method: Value, mut config: Value) -> Ran {
+fn proxy(method: &Value, mut config: Value) -> Ran {
     config["resource"] = json!("users");
     config["method"] = json!("do");
     refer(
         method,
-        json!({ "type": "request", "config": config }),
+        &json!({ "type": "request", "config": config }),
         json!({ "org": "o1", "api_key": "k", "filter": { "a": [1] } }),
     )
 }
@@ -63,7 +63,7 @@ fn a_reference_is_the_method_with_the_steps_config_laid_over_it() {
         ),
         (json!({ "path": "/users", "query": { "q": "{{query.name:undefined}}" } }), json!({}), "/users?v=1"),
     ] {
-        let ran = proxy(method.clone(), config.clone());
+        let ran = proxy(&method, config.clone());
         assert_eq!(ran.urls(), [format!("https://api.example.test{url}")], "{method} {config} {}", ran.ending());
     }
 }
@@ -77,7 +77,7 @@ fn what_a_step_does_not_bring_is_missing_and_never_the_accounts() {
         (json!({ "path": "/users/{{id}}" }), json!({ "id": "{{gone}}" })),
         (json!({ "path": "/users", "method": "post" }), json!({ "body": { "a": "{{gone}}" } })),
     ] {
-        let ran = proxy(method.clone(), config.clone());
+        let ran = proxy(&method, config.clone());
         assert_eq!(ran.ending(), "post_install 0 unresolved_placeholder", "{method} {config}");
     }
 }
@@ -110,20 +110,20 @@ fn the_body_of_a_step_is_laid_over_the_methods_but_for_what_the_method_places_it
         ),
         (post(json!({ "a": 1 })), json!([1]), json!([1])),
     ] {
-        let ran = proxy(method.clone(), json!({ "body": body }));
+        let ran = proxy(&method, json!({ "body": body }));
         assert_eq!(ran.sent.len(), 1, "{method} {body}: {}", ran.ending());
         let sent: Value = serde_json::from_slice(ran.sent[0].body.as_ref().unwrap()).unwrap();
         assert_eq!(sent, expected, "{method} {body}");
     }
-    let off = proxy(post(json!({ "a": 1 })), json!({ "body": null }));
+    let off = proxy(&post(json!({ "a": 1 })), json!({ "body": null }));
     assert_eq!(off.sent[0].body, None, "a null of the step switches the method's body off");
     let xml = json!({ "path": "/u", "method": "post", "body_format": "xml", "body": { "u": { "n": "{{body.n}}" } } });
     assert_eq!(
-        proxy(xml, json!({ "body": { "n": "x&y" } })).sent[0].body.as_deref(),
+        proxy(&xml, json!({ "body": { "n": "x&y" } })).sent[0].body.as_deref(),
         Some(&b"<u><n>x&amp;y</n></u>"[..])
     );
     let copied = json!({ "path": "/u", "method": "post", "add_query_to_body": true });
-    let copied = proxy(copied, json!({ "query": { "q": "{{org}}" }, "body": { "b": 1 } }));
+    let copied = proxy(&copied, json!({ "query": { "q": "{{org}}" }, "body": { "b": 1 } }));
     assert_eq!(copied.sent[0].body.as_deref(), Some(&br#"{"q":"o1","b":1}"#[..]));
 }
 
@@ -135,7 +135,7 @@ fn headers_have_three_layers_and_what_one_removes_stays_removed() {
     let config = json!({ "id": 9, "headers": {
         "x-step": "s-{{account.tenant_id}}-{{org}}", "X-BASE": "s", "X-Off": null, "X-Gone": "s", "X-Never": "s",
     } });
-    let mut headers = proxy(method, config).sent[0].headers.clone();
+    let mut headers = proxy(&method, config).sent[0].headers.clone();
     headers.sort();
     let expected = [
         ("authorization", "Bearer k"),
@@ -149,13 +149,13 @@ fn headers_have_three_layers_and_what_one_removes_stays_removed() {
 
 #[test]
 fn a_step_of_type_proxy_is_written_with_or_without_a_config() {
-    let method = || json!({ "path": "/users/{{id}}", "response_path": "data.users" });
+    let method = json!({ "path": "/users/{{id}}", "response_path": "data.users" });
     for step in [
         json!({ "type": "proxy", "resource": "users", "method": "do", "id": 1, "query": { "a": 1 } }),
         json!({ "type": "proxy", "config": { "resource": "users", "method": "do", "id": 1, "query": { "a": 1 } } }),
         json!({ "type": "request", "config": { "type": "proxy", "resource": "users", "method": "do", "id": 1, "query": { "a": 1 } } }),
     ] {
-        let ran = refer(method(), step.clone(), json!({}));
+        let ran = refer(&method, &step, json!({}));
         assert_eq!(ran.urls(), ["https://api.example.test/users/1?v=1&a=1"], "{step}");
         assert_eq!(ran.ending(), "succeeded");
     }

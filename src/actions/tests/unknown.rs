@@ -8,7 +8,7 @@ use crate::upstream::SendError;
 
 const TICK: Tick = Tick { now_ms: NOW_MS, active_ms: 0, jitter: 0 };
 
-fn config(members: Value) -> Value {
+fn config(members: &Value) -> Value {
     let mut step = json!({
         "type": "request", "name": "hook",
         "config": { "method": "post", "path": "/hooks", "body": "{{= $uuid() }}" },
@@ -46,7 +46,7 @@ fn seen(ran: &Ran) -> Value {
 
 #[test]
 fn the_same_bytes_are_sent_once_more_and_the_run_goes_on_behind_them() {
-    let config = config(json!({}));
+    let config = config(&json!({}));
     let ended = run(start(&config, json!({})), &[me(), lost()]);
     assert_eq!(ended.ending(), "post_install hook outcome_unknown");
     let ran = run(told(&ended, &config, Unknown::Resend), &[Reply::Json(201, json!({ "id": "h" }))]);
@@ -61,7 +61,7 @@ fn the_same_bytes_are_sent_once_more_and_the_run_goes_on_behind_them() {
 
 #[test]
 fn a_word_holds_for_one_sending() {
-    let config = config(json!({}));
+    let config = config(&json!({}));
     let ended = run(start(&config, json!({})), &[me(), lost()]);
     let again = run(told(&ended, &config, Unknown::Resend), &[lost()]);
     assert_eq!(again.ending(), "post_install hook outcome_unknown");
@@ -75,7 +75,7 @@ fn a_word_holds_for_one_sending() {
 
 #[test]
 fn a_request_that_was_withdrawn_before_it_went_out_again_keeps_its_word() {
-    let config = config(json!({}));
+    let config = config(&json!({}));
     let ended = run(start(&config, json!({})), &[me(), lost()]);
     for saved in [false, true] {
         let mut stepper = Stepper::new(told(&ended, &config, Unknown::Resend));
@@ -95,7 +95,7 @@ fn a_request_that_was_withdrawn_before_it_went_out_again_keeps_its_word() {
 fn a_request_that_is_taken_for_done_has_no_result_and_is_not_sent() {
     let probe = json!({ "on_unknown": "probe", "probe": { "request": { "path": "/hooks" }, "expression": "null" } });
     for (members, replies) in [(json!({}), vec![me(), lost()]), (probe, vec![me(), lost(), me()])] {
-        let config = config(members);
+        let config = config(&members);
         let ended = run(start(&config, json!({})), &replies);
         assert_eq!(ended.ending(), "post_install hook outcome_unknown");
         let ran = run(told(&ended, &config, Unknown::Skip), &[]);
@@ -109,7 +109,7 @@ fn a_request_that_is_taken_for_done_has_no_result_and_is_not_sent() {
 
 #[test]
 fn of_a_loop_only_the_item_in_doubt_is_resent_or_skipped() {
-    let config = config(json!({ "loop_on": "[1, 2, 3]" }));
+    let config = config(&json!({ "loop_on": "[1, 2, 3]" }));
     let made = |id: i64| Reply::Json(201, json!(id));
     let ended = run(start(&config, json!({})), &[me(), made(1), lost()]);
     let skipped = run(told(&ended, &config, Unknown::Skip), &[made(3)]);
@@ -122,7 +122,7 @@ fn of_a_loop_only_the_item_in_doubt_is_resent_or_skipped() {
 #[test]
 fn a_word_about_one_request_says_nothing_about_a_later_one() {
     for word in Unknown::ALL {
-        let mut config = config(json!({}));
+        let mut config = config(&json!({}));
         let steps = config["actions"]["post_install"]["steps"].as_array_mut().unwrap();
         steps.push(json!({ "type": "request", "config": { "method": "post", "path": "/later" } }));
         let ended = run(start(&config, json!({})), &[me(), lost()]);

@@ -8,14 +8,21 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::token;
-use crate::definitions::CredentialPlan;
-use crate::lifecycle::Failure;
+use crate::definitions::{CredentialPlan, Plan};
+use crate::expression::Scope;
+use crate::lifecycle::{Class, Failure, ReasonCode};
 
 pub use answer::classify;
 pub use request::{TIMEOUT, refresh_request};
+
+/// A token request cannot be alive after this: its own time limit, and margin.
+pub const SETTLED_AFTER: Duration = TIMEOUT.saturating_add(Duration::from_secs(5));
 
 /// What a token request came to.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,6 +58,35 @@ impl std::fmt::Debug for GrantOutcome {
 #[must_use]
 pub fn is_refreshable(plan: &CredentialPlan, context: &Map<String, Value>) -> bool {
     plan.refresh.is_some() && token::refresh_token(context).is_some()
+}
+
+/// The scope of the token request's templates: the context at the root and under its name, and the environment's
+/// variables.
+#[must_use]
+pub fn scope_of(plan: &Plan, context: &Arc<Map<String, Value>>, now_ms: i64, seed: u64) -> Scope {
+    let mut scope = Scope::new(Arc::clone(context), now_ms, seed);
+    scope.set("context", Arc::clone(context));
+    scope.set("environment_variables", Arc::clone(&plan.environment_variables));
+    scope
+}
+
+/// A refusal of a token whose refresh was sent before and never answered: it may have been used up then.
+#[must_use]
+pub fn refused_after_loss(failure: &Failure) -> Failure {
+    let message =
+        format!("the answer to a token refresh was lost, and the old token is refused now: {}", failure.message);
+    Failure {
+        class: Class::Unauthorized,
+        code: ReasonCode::RefreshOutcomeUnknown,
+        message,
+        http_status: failure.http_status,
+    }
+}
+
+/// Two answers were lost; nobody sends this token a third time.
+#[must_use]
+pub fn lost_twice(failure: Failure) -> Failure {
+    Failure::permanent(ReasonCode::RefreshOutcomeUnknown, failure.message)
 }
 
 /// The context with the new token merged into `oauth.token`.

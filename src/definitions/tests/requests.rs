@@ -13,8 +13,8 @@ fn plan_of(config: &Value) -> RequestPlan {
     }
 }
 
-fn refers(step: Value, methods: Value) -> Value {
-    let mut config = with_step(&step);
+fn refers(step: &Value, methods: &Value) -> Value {
+    let mut config = with_step(step);
     config["resources"] = json!({ "users": methods, "orders": {} });
     config
 }
@@ -46,7 +46,7 @@ fn a_reference_that_leads_nowhere_is_refused_with_what_is_known() {
         if step.get("type").is_none() {
             step["type"] = json!("request");
         }
-        let error = refusal(&refers(step.clone(), methods.clone()));
+        let error = refusal(&refers(&step, &methods));
         assert_eq!(error.pointer, format!("/config/actions/post_install/steps/0{pointer}"), "{step}");
         assert!(error.message.contains(words), "{step}: {error}");
     }
@@ -59,9 +59,9 @@ fn a_method_matters_to_whoever_refers_to_it_and_to_nobody_else() {
         "broken": { "path": "/users", "response_path": "a[" },
     });
     let fine = json!({ "type": "request", "config": { "resource": "users", "method": "list" } });
-    Plan::compile(&effective(&refers(fine, methods.clone()))).unwrap();
+    Plan::compile(&effective(&refers(&fine, &methods))).unwrap();
     let broken = json!({ "type": "request", "config": { "resource": "users", "method": "broken" } });
-    let error = refusal(&refers(broken, methods));
+    let error = refusal(&refers(&broken, &methods));
     assert_eq!(error.pointer, "/config/resources/users/broken/response_path");
 }
 
@@ -159,8 +159,8 @@ fn an_install_and_an_account_are_laid_over_the_integration_in_that_order() {
 #[test]
 fn a_method_that_an_install_overrides_is_the_one_that_steps_refer_to() {
     let document = json!({ "id": uuid::Uuid::nil(), "name": "acme", "config": refers(
-        json!({ "type": "proxy", "resource": "users", "method": "list" }),
-        json!({ "list": { "path": "/v1/users", "error_expression": "status > 1" } }),
+        &json!({ "type": "proxy", "resource": "users", "method": "list" }),
+        &json!({ "list": { "path": "/v1/users", "error_expression": "status > 1" } }),
     ) });
     let integration = Integration::parse(&document).unwrap();
     let overrides = json!({ "resources": { "users": { "list": { "method": "post", "error_expression": null } } } });

@@ -121,17 +121,22 @@ impl Report {
     }
 }
 
-/// Where the steps and token refreshes of a definition go.
+/// Where the steps, their probes and token refreshes of a definition go.
 fn hosts_of(plan: &Plan) -> BTreeSet<String> {
     let steps = plan.post_install.steps.iter().chain(&plan.validation.steps);
-    let requests = steps.filter_map(|step| match &step.kind {
-        StepKind::Request(request) => Some(request.target.origin.clone()),
-        StepKind::Transform(_) | StepKind::UpdateContext(_) | StepKind::SetContext(_) | StepKind::GetContext { .. } => {
-            None
-        }
+    let requests = steps.flat_map(|step| {
+        let own = match &step.kind {
+            StepKind::Request(request) => Some(&**request),
+            StepKind::Transform(_)
+            | StepKind::UpdateContext(_)
+            | StepKind::SetContext(_)
+            | StepKind::GetContext { .. } => None,
+        };
+        own.into_iter().chain(step.probe.as_ref().map(|probe| &probe.request))
     });
     let refreshes = plan.credentials.iter().filter_map(|(_, credential)| credential.refresh.as_ref());
-    requests.chain(refreshes.map(|refresh| refresh.url.origin.clone())).collect()
+    let origins = requests.map(|request| request.target.origin.clone());
+    origins.chain(refreshes.map(|refresh| refresh.url.origin.clone())).collect()
 }
 
 fn writes_of(plan: &Plan) -> BTreeSet<Write> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Function;
 use super::call::{Outcome, argument, data};
 use super::js::{self, Fault, Text};
+use super::lodash::quoted;
 
 pub(super) const FUNCTIONS: &[Function] = &[("jsonToCsv", || data(2, json_to_csv))];
 
@@ -52,14 +53,14 @@ fn json_to_csv(args: &[Option<Value>]) -> Outcome {
         out.push("\u{feff}")?;
     }
     if options.get("header") != Some(&Value::Bool(false)) {
-        let titles: Vec<String> = columns.iter().map(|column| quoted(&column.label)).collect();
+        let titles: Vec<String> = columns.iter().map(|column| in_quotes(&column.label)).collect();
         push_joined(&mut out, &titles, &delimiter)?;
         if !titles.is_empty() && !body.as_str().is_empty() {
             out.push(&eol)?;
         }
     }
     out.push(body.as_str())?;
-    Ok(out.into_value())
+    Ok(Some(out.into_value()))
 }
 
 fn push_joined(out: &mut Text, cells: &[String], delimiter: &str) -> Result<(), Fault> {
@@ -157,13 +158,10 @@ fn split(path: &str) -> Vec<String> {
             let end = rest.find(['.', '[', ']']).unwrap_or(rest.len());
             names.push(rest[..end].to_owned());
             rest = &rest[end..];
-        } else if let Some((inside, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            let quotes = ['"', '\'']
-                .into_iter()
-                .find_map(|quote| inside.strip_prefix(quote).and_then(|inside| inside.strip_suffix(quote)));
-            if quotes.is_some() || !inside.is_empty() {
-                names.push(quotes.unwrap_or_else(|| inside.trim()).to_owned());
-            }
+        } else if let Some((name, after)) =
+            rest.strip_prefix('[').and_then(|inside| quoted(inside).or_else(|| bare(inside)))
+        {
+            names.push(name);
             rest = after;
         } else {
             rest = &rest[1..];
@@ -172,15 +170,22 @@ fn split(path: &str) -> Vec<String> {
     names
 }
 
+/// A name in brackets without quotes, with what follows.
+fn bare(text: &str) -> Option<(String, &str)> {
+    let end = text.find(['[', ']'])?;
+    let after = text[end..].strip_prefix(']')?;
+    (end > 0).then(|| (text[..end].trim().to_owned(), after))
+}
+
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => quoted(text),
-        Some(value @ (Value::Array(_) | Value::Object(_))) => quoted(&value.to_string()),
+        Some(Value::String(text)) => in_quotes(text),
+        Some(value @ (Value::Array(_) | Value::Object(_))) => in_quotes(&value.to_string()),
         value => js::text(value),
     }
 }
 
-fn quoted(text: &str) -> String {
+fn in_quotes(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }

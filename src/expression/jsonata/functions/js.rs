@@ -197,8 +197,8 @@ impl Text {
     }
 
     /// The text as a value.
-    pub(super) fn into_value(self) -> Option<Value> {
-        Some(Value::String(self.0))
+    pub(super) fn into_value(self) -> Value {
+        Value::String(self.0)
     }
 
     /// The text.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Function;
 use super::call::data;
 pub(super) use order::Order;
-pub(super) use path::Path;
+pub(super) use path::{Path, quoted};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     ("chunk", || data(2, lists::chunk)),

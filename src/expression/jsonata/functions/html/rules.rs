@@ -100,9 +100,8 @@ impl<'a> Writer<'a> {
                 Some(href) => link(href, document.attribute(id, "title"), content),
                 None => content.to_owned(),
             },
-            "em" | "i" if trim(content).is_empty() => String::new(),
+            "em" | "i" | "strong" | "b" if trim(content).is_empty() => String::new(),
             "em" | "i" => format!("_{content}_"),
-            "strong" | "b" if trim(content).is_empty() => String::new(),
             "strong" | "b" => format!("**{content}**"),
             "code" if !(document.parent_name(id) == "pre" && self.is_alone(id)) => code(content),
             "img" => image(document, id),
@@ -214,14 +213,10 @@ impl<'a> Writer<'a> {
         let trailing = &inner[inner.trim_end_matches(is_space).len()..];
         let rest_of_leading = leading.trim_start_matches(is_ascii);
         let rest_of_trailing = trailing.trim_end_matches(is_ascii);
-        let leading = match rest_of_leading.len() < leading.len() && self.is_flanked(id, false) {
-            true => rest_of_leading,
-            false => leading,
-        };
-        let trailing = match rest_of_trailing.len() < trailing.len() && self.is_flanked(id, true) {
-            true => rest_of_trailing,
-            false => trailing,
-        };
+        let is_doubled = rest_of_leading.len() < leading.len() && self.is_flanked(id, false);
+        let leading = if is_doubled { rest_of_leading } else { leading };
+        let is_doubled = rest_of_trailing.len() < trailing.len() && self.is_flanked(id, true);
+        let trailing = if is_doubled { rest_of_trailing } else { trailing };
         (leading.to_owned(), trailing.to_owned())
     }
 
@@ -341,6 +336,6 @@ fn code(content: &str) -> String {
     let space = if content.starts_with('`') || content.ends_with('`') || is_padded { " " } else { "" };
     let runs: std::collections::HashSet<usize> =
         content.split(|c| c != '`').map(str::len).filter(|length| *length > 0).collect();
-    let marks = "`".repeat((1..).find(|length| !runs.contains(length)).unwrap_or(1));
+    let marks = "`".repeat((1..=content.len() + 1).find(|length| !runs.contains(length)).unwrap_or(1));
     format!("{marks}{space}{content}{space}{marks}")
 }

@@ -292,7 +292,9 @@ impl TreeSink for Builder {
     fn reparent_children(&self, node: &Handle, new_parent: &Handle) {
         let mut nodes = self.nodes.borrow_mut();
         let children = std::mem::take(&mut nodes[node.0].children);
-        children.iter().for_each(|child| nodes[*child].parent = Some(new_parent.0));
+        for child in &children {
+            nodes[*child].parent = Some(new_parent.0);
+        }
         nodes[new_parent.0].children.extend(children);
     }
 }

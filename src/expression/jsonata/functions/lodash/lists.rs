@@ -37,7 +37,7 @@ fn joined(items: &[Option<&Value>], separator: &str) -> Outcome {
             item => out.push(&js::text(*item))?,
         }
     }
-    Ok(out.into_value())
+    Ok(Some(out.into_value()))
 }
 
 pub(super) fn chunk(args: &[Option<Value>]) -> Outcome {

@@ -94,7 +94,7 @@ fn is_gap(text: &str) -> bool {
 }
 
 /// A name in quotes and the bracket that closes it, with what follows.
-fn quoted(text: &str) -> Option<(String, &str)> {
+pub(in super::super) fn quoted(text: &str) -> Option<(String, &str)> {
     let mut chars = text.char_indices();
     let (_, quote) = chars.next().filter(|(_, c)| matches!(c, '"' | '\''))?;
     let mut name = String::new();
@@ -110,7 +110,8 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 
 /// A number and the bracket that closes it, with what follows.
 fn numbered(text: &str) -> Option<(String, &str)> {
-    let (name, after) = text.split_once(']')?;
+    let end = text.find(|c: char| !matches!(c, '0'..='9' | '-' | '.'))?;
+    let (name, after) = (&text[..end], text[end..].strip_prefix(']')?);
     let (whole, fraction) = name.split_once('.').unwrap_or((name, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     (digits(whole.strip_prefix('-').unwrap_or(whole)) && digits(fraction)).then(|| (name.to_owned(), after))

@@ -17,10 +17,11 @@ pub(super) fn html(source: &str, breaks: bool) -> Outcome {
         writer.take(event, range)?;
     }
     writer.flush()?;
-    Ok(writer.out.into_value())
+    Ok(Some(writer.out.into_value()))
 }
 
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "where the writer stands")]
 struct Writer<'a> {
     source: &'a str,
     breaks: bool,

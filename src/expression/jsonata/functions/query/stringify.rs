@@ -39,10 +39,7 @@ struct Writer<'a> {
 pub(in super::super) fn stringify_query(args: &[Option<Value>]) -> Outcome {
     let options = Options::of(argument(args, 1));
     let mut writer = Writer::of(&options)?;
-    let object = match argument(args, 0) {
-        Some(value @ (Value::Object(_) | Value::Array(_))) => value,
-        _ => return Ok(Some("".into())),
-    };
+    let Some(object @ (Value::Object(_) | Value::Array(_))) = argument(args, 0) else { return Ok(Some("".into())) };
     match writer.filter {
         Some(names) => {
             for name in names.iter().filter(|name| !name.is_null()) {
@@ -71,7 +68,7 @@ pub(in super::super) fn stringify_query(args: &[Option<Value>]) -> Outcome {
         out.push(&writer.delimiter)?;
     }
     out.push(&joined)?;
-    Ok(out.into_value())
+    Ok(Some(out.into_value()))
 }
 
 impl<'a> Writer<'a> {

@@ -109,7 +109,9 @@ impl Node {
         match value {
             Value::Array(items) => {
                 let mut list = List::default();
-                items.into_iter().for_each(|item| list.push(Self::of(item)));
+                for item in items {
+                    list.push(Self::of(item));
+                }
                 Self::List(list)
             }
             Value::Object(fields) => {

@@ -1,9 +1,11 @@
-//! Input that is long, wide, deep, or made to take long: every function ends soon, with a result of a bearable size.
+//! The table of functions, and input that is long, wide, deep, or made to take long: every function ends soon, with a
+//! result of a bearable size.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use super::{BY_NAME, GROUPS, reason};
 use crate::expression::{Expression, Scope, limits};
 
 /// Far beyond what any case takes, also in a debug build on a busy machine; what grows with the square takes minutes.
@@ -21,6 +23,10 @@ fn records(count: usize) -> Value {
     (0..count)
         .map(|index| json!({"id": index, "parent_id": index.wrapping_sub(1), "name": format!("n{index}")}))
         .collect()
+}
+
+fn numbered(count: usize, before: &str, after: &str) -> String {
+    (0..count).flat_map(|index| [before.to_owned(), index.to_string(), after.to_owned()]).collect()
 }
 
 /// Evaluates over `x`: the code of the failure, or the size of the result.
@@ -47,6 +53,15 @@ fn check(cases: &[(&str, Value, &str)]) {
             }
             Err(code) => assert_eq!(*expected, code, "{source}"),
         }
+    }
+}
+
+#[test]
+fn a_name_stands_for_one_function_and_is_not_refused_at_the_same_time() {
+    let listed: Vec<_> = GROUPS.iter().copied().flatten().map(|(name, _)| *name).collect();
+    assert_eq!(BY_NAME.len(), listed.len(), "a name is listed twice");
+    for name in listed {
+        assert_eq!(reason(name), None, "{name} is supported and unsupported");
     }
 }
 
@@ -145,6 +160,11 @@ fn texts_made_to_be_parsed_for_long_are_not() {
         ("$count($values(x))", text("a", 1 << 20), "list_too_long"),
         ("$groupBy([{}], x)", text("[", 1 << 20), "ok"),
         ("$jsonToCsv([{}], {'fields': [x]})", text("[", 1 << 20), "ok"),
+        ("$jsonToCsv([{}], {'fields': [x]})", text("['", 1 << 19), "ok"),
+        ("$groupBy([{}], x)", after("a.", "[", 1 << 20), "ok"),
+        ("$groupBy([{}], x)", after("a.", "['", 1 << 19), "ok"),
+        ("$groupBy([{}], x)", after("a.", "[1", 1 << 19), "ok"),
+        ("$groupBy([{}], x)", after("a", ".", 1 << 20), "ok"),
         ("$convertCurrencyToSubunit(x, 'USD')", text("1", 1 << 20), "ok"),
     ]);
 }
@@ -195,8 +215,8 @@ fn markdown_made_to_be_parsed_for_long_is_not() {
 fn html_made_to_be_parsed_for_long_is_not() {
     let text = |piece: &str, times: usize| Value::from(piece.repeat(times));
     let after = |start: &str, piece: &str, times: usize| Value::from(format!("{start}{}", piece.repeat(times)));
-    let many: String = (0..100_000).map(|index| format!("<b a={index}>")).collect();
-    let attributes: String = (0..500_000).map(|index| format!(" a{index}")).collect();
+    let many = numbered(100_000, "<b a=", ">");
+    let attributes = numbered(500_000, " a", "");
     check(&[
         ("$convertHtmlToMarkdown(x)", text("<div>", 1 << 20), "html_too_large"),
         ("$convertHtmlToMarkdown(x)", text("<p>", 1 << 20), "html_too_large"),

@@ -1,0 +1,315 @@
+//! One run without the world: asked what is next and told what became of it, it is what `runner` is with a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{Case, TrialError, members};
+use crate::accounts::Ended;
+use crate::accounts::changes::{self, Entered, concluded, enter, event_of, judge, trigger_of};
+use crate::actions::{Input, Output, Start, Stepper, Tick, WaitReason};
+use crate::credentials::grant::{self, GrantOutcome};
+use crate::credentials::{Redactor, SecretPaths, large, secrets};
+use crate::definitions::credential::RefreshPlan;
+use crate::definitions::{CredentialPlan, Plan};
+use crate::intake::{Refusal, check_context, read_body, read_line};
+use crate::lifecycle::{Cause, CauseTrigger, Ending, Failure, Phase, Reason, ReasonCode, Region, Status};
+use crate::runner::{ended, ending_of, start_of, too_late};
+use crate::store::{Account, Event, Run};
+use crate::upstream::{Request, Response, SendError};
+
+/// What a trial wants of its driver.
+pub(super) enum Ask {
+    /// Send it once.
+    Send(Request),
+    /// Let this time pass.
+    Wait(Duration),
+    /// Nothing: it has ended.
+    Over,
+}
+
+/// What became of it.
+pub(super) enum Told {
+    Begin,
+    Answer(Result<Response, SendError>),
+    Waited,
+}
+
+/// Time and chance.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    pub(super) at_ms: i64,
+    /// Since the trial began.
+    pub(super) elapsed: Duration,
+    pub(super) jitter: u32,
+}
+
+/// What asked.
+#[derive(Clone)]
+pub(super) struct Step {
+    /// None in a custom action.
+    pub(super) phase: Option<Phase>,
+    /// The step's name or index.
+    pub(super) label: Option<String>,
+}
+
+/// A request that was made, and its answer.
+pub(super) struct Heard {
+    /// The step that asked; none for a refresh of the token.
+    pub(super) step: Option<Step>,
+    pub(super) request: Request,
+    pub(super) answer: Option<Result<Response, SendError>>,
+}
+
+/// A pause that was made.
+pub(super) struct Paused {
+    pub(super) reason: &'static str,
+    pub(super) after: Duration,
+    /// How many requests were made before.
+    pub(super) requests: usize,
+}
+
+/// What is being waited for.
+enum State {
+    Begin,
+    Answer,
+    Refresh { repeated: bool },
+    Settle,
+    Wait,
+    Over,
+}
+
+/// How an import begins.
+pub(super) enum Begun {
+    /// It is not accepted.
+    Refused(Refusal),
+    /// Its run begins.
+    Running(Box<Trial>),
+}
+
+/// A run under way.
+pub(super) struct Trial {
+    pub(super) case: Case,
+    pub(super) plan: Arc<Plan>,
+    pub(super) run: Run,
+    pub(super) account: Account,
+    secret: Map<String, Value>,
+    pub(super) paths: SecretPaths,
+    pub(super) redactor: Redactor,
+    pub(super) events: Vec<Event>,
+    pub(super) context_before: Arc<Map<String, Value>>,
+    pub(super) stepper: Stepper,
+    state: State,
+    pub(super) heard: Vec<Heard>,
+    pub(super) paused: Vec<Paused>,
+    pub(super) saves: u32,
+    pub(super) ended: Option<Ended>,
+}
+
+impl Trial {
+    pub(super) fn begin(case: &Case) -> Result<Begun, TrialError> {
+        let plan = Arc::new(Plan::compile(&case.effective)?);
+        let import = case.import.clone().ok_or(TrialError::NoImport)?;
+        let envelope = match read_line(import) {
+            Ok(envelope) => envelope,
+            Err(refusal) => return Ok(Begun::Refused(refusal)),
+        };
+        let read = read_body(for_install(envelope.body, case), Region::Wnam).and_then(|mut request| {
+            check_context(&mut request, &plan, case.at_ms, envelope.timestamp_ms).map(|paths| (request, paths))
+        });
+        let (mut request, paths) = match read {
+            Ok(read) => read,
+            Err(refusal) => return Ok(Begun::Refused(refusal)),
+        };
+        // There is no object store here: what would be kept there is at hand, and the account shows its mark.
+        let large = large::take(&mut request.context);
+        let run = Run {
+            id: case.run,
+            account: case.account,
+            cause: if case.action.is_some() { Cause::Action } else { Cause::Import },
+            from_phase: Phase::PostInstall,
+            fence: 1,
+            definition: case.install.effective,
+            progress: None,
+            correlation_id: envelope.correlation_id,
+            traceparent: envelope.traceparent,
+        };
+        let mut redactor = Redactor::new(&Map::new(), &[], &paths);
+        let ids = (case.account, case.run);
+        let Entered { account, secret, transition } =
+            enter(request, &case.install, &paths, &mut redactor, ids, case.at_ms)?;
+        redactor.learn(&secret);
+        let created = event_of(&account, transition, CauseTrigger::Import, &run, case.max_context_bytes);
+        let (account, events) = match &case.action {
+            None => (account, vec![created]),
+            // An action runs on an account that works.
+            Some(_) => {
+                (Account { status: Some(Status::Active), proven_at_ms: Some(case.at_ms), ..account }, Vec::new())
+            }
+        };
+        let mut context = secrets::merge(account.context.clone(), secret.clone());
+        let (_, hidden) = secrets::split(large.clone(), &paths, &mut redactor);
+        redactor.learn(&hidden);
+        context.extend(large);
+        let context = Arc::new(context);
+        for value in secrets::of_definition(&plan, account.authentication_method, &context) {
+            redactor.learn_value(&value);
+        }
+        let start = start_of(&case.budgets, (&account, &run), &plan, Arc::clone(&context), None);
+        let stepper = Stepper::new(Start { action: case.action.clone(), ..start });
+        Ok(Begun::Running(Box::new(Self {
+            case: case.clone(),
+            plan,
+            run,
+            account,
+            secret,
+            paths,
+            redactor,
+            events,
+            context_before: context,
+            stepper,
+            state: State::Begin,
+            heard: Vec::new(),
+            paused: Vec::new(),
+            saves: 0,
+            ended: None,
+        })))
+    }
+
+    /// What is next.
+    pub(super) fn next(&mut self, told: Told, now: Now) -> Ask {
+        if let (Told::Answer(answer), Some(heard)) = (&told, self.heard.last_mut()) {
+            heard.answer = Some(answer.clone());
+        }
+        let mut input = match (std::mem::replace(&mut self.state, State::Over), told) {
+            (State::Begin, _) => Input::Begin,
+            (State::Answer, Told::Answer(Ok(response))) => Input::Answered(response),
+            (State::Answer, Told::Answer(Err(error))) => Input::Unanswered(error),
+            (State::Wait, _) => Input::Waited,
+            (State::Settle, _) => match self.refresh(&now) {
+                Ok(request) => return self.ask(request, None, State::Refresh { repeated: true }),
+                Err(failure) => Input::NotRefreshed(failure),
+            },
+            (State::Refresh { repeated }, Told::Answer(answer)) => match self.refreshed(answer, &now, repeated) {
+                Some(input) => input,
+                None => return self.wait("refresh_answer_lost", grant::SETTLED_AFTER, State::Settle),
+            },
+            (State::Answer | State::Refresh { .. }, Told::Begin | Told::Waited) | (State::Over, _) => return Ask::Over,
+        };
+        loop {
+            let left = self.case.budgets.run.saturating_sub(now.elapsed);
+            if left.is_zero() {
+                let phase = self.stepper.phase();
+                let failure = self.stepper.doubt().unwrap_or_else(|| too_late(&self.case.budgets));
+                let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.run.from_phase));
+                return self.end((ending, Some(failure.into_reason(phase, None))), now.at_ms);
+            }
+            let tick = Tick { now_ms: now.at_ms, active_ms: now.elapsed.as_millis() as u64, jitter: now.jitter };
+            input = match self.stepper.next(input, tick) {
+                Output::Done(outcome) => return self.end(ending_of(outcome, self.run.from_phase), now.at_ms),
+                Output::Send(mut request) => {
+                    request.timeout = request.timeout.min(left);
+                    let step = Some(Step { phase: self.stepper.phase(), label: self.stepper.label() });
+                    return self.ask(request, step, State::Answer);
+                }
+                Output::Save => {
+                    self.saves += 1;
+                    Input::Saved
+                }
+                Output::Refresh => match self.refresh(&now) {
+                    Ok(request) => return self.ask(request, None, State::Refresh { repeated: false }),
+                    Err(failure) => Input::NotRefreshed(failure),
+                },
+                Output::Wait { reason, after, .. } => return self.wait(word(reason), after.min(left), State::Wait),
+            };
+        }
+    }
+
+    fn ask(&mut self, request: Request, step: Option<Step>, state: State) -> Ask {
+        self.state = state;
+        self.heard.push(Heard { step, request: request.clone(), answer: None });
+        Ask::Send(request)
+    }
+
+    fn wait(&mut self, reason: &'static str, after: Duration, state: State) -> Ask {
+        self.state = state;
+        self.paused.push(Paused { reason, after, requests: self.heard.len() });
+        Ask::Wait(after)
+    }
+
+    fn credential(&self) -> Option<(&CredentialPlan, &RefreshPlan)> {
+        let credential = self.plan.credential(self.account.authentication_method)?;
+        Some((credential, credential.refresh.as_ref()?))
+    }
+
+    fn refresh(&self, now: &Now) -> Result<Request, Failure> {
+        let Some((credential, _)) = self.credential() else {
+            let message = "config: the definition has no token address";
+            return Err(Failure::permanent(ReasonCode::DefinitionInvalid, message));
+        };
+        let context = self.stepper.context();
+        let scope = grant::scope_of(&self.plan, context, now.at_ms, self.run.id.as_u64_pair().1);
+        grant::refresh_request(credential, context, &scope)
+    }
+
+    /// What a token request came to; `None` when its answer is lost and it is made once more.
+    fn refreshed(&mut self, answer: Result<Response, SendError>, now: &Now, repeated: bool) -> Option<Input> {
+        let (_, refresh) = self.credential()?;
+        Some(match grant::classify(refresh, answer, &self.redactor) {
+            GrantOutcome::Renewed { token } => {
+                let expiry = refresh.fallback_expiry_s;
+                let context = grant::apply(Map::clone(self.stepper.context()), token, now.at_ms, expiry);
+                let (_, secret) = secrets::split(context.clone(), &self.paths, &mut self.redactor);
+                self.redactor.learn(&secret);
+                self.secret = secret;
+                Input::Refreshed { context }
+            }
+            GrantOutcome::Refused(failure) if repeated => Input::NotRefreshed(grant::refused_after_loss(&failure)),
+            GrantOutcome::Refused(failure)
+            | GrantOutcome::ClientRefused(failure)
+            | GrantOutcome::Transient(failure) => Input::NotRefreshed(failure),
+            GrantOutcome::Unknown(failure) if repeated => Input::NotRefreshed(grant::lost_twice(failure)),
+            GrantOutcome::Unknown(_) => return None,
+        })
+    }
+
+    /// Tells the account how its run ended.
+    fn end(&mut self, ending: (Ending, Option<Reason>), now_ms: i64) -> Ask {
+        let mut ended = ended(&self.stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
+        large::take(&mut ended.writes);
+        // A custom action that fails says nothing about the account, unless its credential was refused.
+        let told = self.case.action.is_none() || ended.ending == Ending::CredentialRefused;
+        let judged = if told { judge(&self.account, self.run.id, ended.ending) } else { Ok(None) };
+        if let Ok(Some(transition)) = judged {
+            let secret = std::mem::take(&mut self.secret);
+            let (clear, secret) = changes::written(&self.account, secret, &ended, &self.paths, &mut self.redactor);
+            self.secret = secret;
+            self.account = concluded(&self.account, &ended, transition, clear, now_ms);
+            let trigger = trigger_of(&self.run, ended.ending);
+            self.events.push(event_of(&self.account, transition, trigger, &self.run, self.case.max_context_bytes));
+        }
+        self.ended = Some(ended);
+        self.state = State::Over;
+        Ask::Over
+    }
+}
+
+/// The request's body, for the case's install where it names none.
+fn for_install(body: Value, case: &Case) -> Value {
+    if !body.is_object() {
+        return body;
+    }
+    let mut body = members(body);
+    body.entry("environment_integration_id").or_insert_with(|| case.install.id.to_string().into());
+    Value::Object(body)
+}
+
+const fn word(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Backoff => "backoff",
+        WaitReason::RateLimited => "rate_limited",
+        WaitReason::RefreshBackoff => "refresh_backoff",
+        WaitReason::Gated => "gated",
+    }
+}

@@ -1,0 +1,98 @@
+//! Large values of a context: out of the database, sealed, and there again for a run that reads them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Provider, api_key};
+
+/// An integration whose steps read a large value, write another, and read that.
+fn bulk() -> Value {
+    json!({
+        "id": "77777777-6a3b-4c8d-9e1f-7b6a5c4d3e2f", "name": "bulk",
+        "config": {
+            "base_url": "https://api.bulk.example",
+            "credentials": { "api_key": { "format": "api_key", "config": { "fields": [] } } },
+            "actions": {
+                "post_install": { "steps": [
+                    { "type": "transform", "config": "$count(users)" },
+                    { "type": "update_context", "config": {
+                        "expression": "{ 'count': previous, 'report': { 'truto_obj_store': true, 'data': { 'names': users.name } } }",
+                    } },
+                ] },
+                "validation": { "steps": [{ "type": "transform", "config": "$count(report.names) = count" }] },
+            },
+        },
+    })
+}
+
+fn place(settings: &[&str]) -> Place {
+    let place = Place::with(&Provider::start(), settings);
+    place.scratch.write("integrations/bulk.json", bulk().to_string());
+    place.scratch.write("installs/test.json", crate::support::installs("bulk").to_string());
+    place
+}
+
+fn request() -> Value {
+    let users: Vec<Value> = (0..50).map(|n| json!({ "id": n, "name": format!("cAnArY-user-{n}") })).collect();
+    api_key("a", &json!({ "api_key": "k-1", "users": { "truto_obj_store": true, "data": users } }))
+}
+
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries
+        .flat_map(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() { files(&path) } else { vec![path] }
+        })
+        .collect()
+}
+
+#[test]
+fn a_large_value_is_kept_sealed_outside_the_database_and_read_by_the_steps() {
+    let place = place(&[]);
+    // What one process keeps another one reads.
+    place.import(&[request()]).ended(0);
+    let worker = place.worker();
+    let account = worker.settled(place.accounts()[0]["id"].as_str().unwrap());
+    assert_eq!(account["status"], "active", "{account}");
+    assert_eq!(account["object_store_context_fields"], json!(["users", "report"]));
+    assert_eq!(account["context"]["users"]["truto_obj_store"], true);
+    assert_eq!(account["context"]["users"].get("data"), None);
+    assert_eq!(account["context"]["count"], 50);
+    let objects = files(&place.path("tidewaiter.db.objects"));
+    assert_eq!(objects.len(), 2, "{objects:?}");
+    for file in
+        [objects, vec![place.path("tidewaiter.db"), place.path("tidewaiter.db-wal"), place.path("stdout")]].concat()
+    {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"cAnArY"), "{}", file.display());
+    }
+    worker.stop();
+}
+
+#[test]
+fn a_value_whose_object_is_gone_fails_the_run_and_says_which() {
+    let place = place(&[]);
+    place.import(&[request()]).ended(0);
+    fs::remove_dir_all(place.path("tidewaiter.db.objects")).unwrap();
+    let worker = place.worker();
+    let id = place.accounts()[0]["id"].as_str().unwrap().to_owned();
+    let account = worker.settled(&id);
+    assert_eq!(account["status"], "post_install_error");
+    assert_eq!(account["reason"]["code"], "unresolved_placeholder");
+    assert!(account["last_error"].as_str().unwrap().contains("`users`"), "{account}");
+    worker.stop();
+}
+
+#[test]
+fn a_mark_without_a_value_is_refused() {
+    let place = place(&[]);
+    let worker = place.worker();
+    let body = api_key("a", &json!({ "api_key": "k", "users": { "truto_obj_store": true } }));
+    let problem = crate::support::post(worker.api, &[], &body).with(400);
+    assert!(problem.to_string().contains("/context/users"), "{problem}");
+    worker.stop();
+}
