@@ -122,17 +122,7 @@ impl Trial {
         };
         // There is no object store here: what would be kept there is at hand, and the account shows its mark.
         let large = large::take(&mut request.context);
-        let run = Run {
-            id: case.run,
-            account: case.account,
-            cause: if case.action.is_some() { Cause::Action } else { Cause::Import },
-            from_phase: Phase::PostInstall,
-            fence: 1,
-            definition: case.install.effective,
-            progress: None,
-            correlation_id,
-            traceparent,
-        };
+        let run = Run { correlation_id, traceparent, ..run_of(case) };
         let mut redactor = Redactor::new(&Map::new(), &[], &paths);
         let ids = (case.account, case.run);
         let Entered { account, secret, transition } =
@@ -290,6 +280,21 @@ impl Trial {
         self.ended = Some(ended);
         self.state = State::Over;
         Ask::Over
+    }
+}
+
+/// The case's run, but for what its request brings.
+const fn run_of(case: &Case) -> Run {
+    Run {
+        id: case.run,
+        account: case.account,
+        cause: if case.action.is_some() { Cause::Action } else { Cause::Import },
+        from_phase: Phase::PostInstall,
+        fence: 1,
+        definition: case.install.effective,
+        progress: None,
+        correlation_id: None,
+        traceparent: None,
     }
 }
 
