@@ -108,21 +108,9 @@ impl Accounts {
         let Entered { account, secret, transition } = enter(request, install, paths, &mut redactor, ids, now_ms)?;
         let sealed = self.vault.seal_secrets(account.environment_id, account_id, 1, &secret)?;
         let credential = Credential { sealed, version: 1, expires_at_ms, refresh_intent: None };
-        let run = NewRun {
-            id: run_id,
-            cause: Cause::Import,
-            from_phase: Phase::PostInstall,
-            fair_key: self.fair.next(&account.tenant_id, now_ms, Spacing::Live),
-            definition: install.effective,
-            replay_of: None,
-            message_id: message.id,
-            fingerprint: Some(message.fingerprint),
-            channel: message.channel,
-            correlation_id: message.correlation_id,
-            traceparent: message.traceparent,
-            progress: None,
-            claimed_by: slot.as_ref().map(|(lane, _)| lane.worker),
-        };
+        let fair_key = self.fair.next(&account.tenant_id, now_ms, Spacing::Live);
+        let claimed_by = slot.as_ref().map(|(lane, _)| lane.worker);
+        let run = NewRun { id: run_id, fair_key, claimed_by, ..first_run(message, install) };
         let event = envelope(&EventInput {
             account: &account,
             transition,
@@ -155,6 +143,25 @@ impl Accounts {
             Accepted::Duplicate { account } => Ok(Imported::Duplicate(account)),
             Accepted::Conflict { account } => Ok(Imported::Conflict(account)),
         }
+    }
+}
+
+/// The run of a new account, but for what is decided about it.
+fn first_run(message: Message, install: &InstallEntry) -> NewRun {
+    NewRun {
+        id: Uuid::nil(),
+        cause: Cause::Import,
+        from_phase: Phase::PostInstall,
+        fair_key: 0,
+        definition: install.effective,
+        replay_of: None,
+        message_id: message.id,
+        fingerprint: Some(message.fingerprint),
+        channel: message.channel,
+        correlation_id: message.correlation_id,
+        traceparent: message.traceparent,
+        progress: None,
+        claimed_by: None,
     }
 }
 

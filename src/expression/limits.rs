@@ -35,6 +35,6 @@ pub const HOST_LENGTH: usize = 253;
 pub const LABEL_LENGTH: usize = 63;
 
 /// The official suite's own limits, for expressions that are compared with it and not for definitions: time,
-pub const SUITE_TIME: Duration = Duration::from_secs(1);
+pub const SUITE_TIME: Duration = Duration::from_secs(10);
 /// and depth. Its cases say what nests too deep at 302 frames and what just does not.
 pub const SUITE_DEPTH: usize = 302;

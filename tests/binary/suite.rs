@@ -124,6 +124,8 @@ fn the_engine_passes_the_official_suite_but_for_three_cases() {
 
 #[test]
 fn what_definitions_get_differs_from_the_official_suite_as_listed() {
+    // Stopped by its steps here, and by time, as the case expects, where a machine is busy.
+    const ENDS_BY_TIME: &str = "tail-recursion/case006.json";
     let Some(suite) = Suite::load() else { return };
     let missed = suite.missed("production");
     let listed: BTreeSet<&str> = PRODUCTION
@@ -136,6 +138,7 @@ fn what_definitions_get_differs_from_the_official_suite_as_listed() {
     let timed_out =
         |name: &str| missed.iter().any(|(other, answer)| *other == name && answer["error"]["code"] == "D1012");
     let names: BTreeSet<&str> = missed.iter().map(|(name, _)| *name).collect();
-    let odd: Vec<&&str> = names.symmetric_difference(&listed).filter(|name| !timed_out(name)).collect();
+    let odd: Vec<&&str> =
+        names.symmetric_difference(&listed).filter(|name| **name != ENDS_BY_TIME && !timed_out(name)).collect();
     assert!(odd.is_empty(), "not listed, or listed and no difference: {odd:#?}\n{missed:#?}");
 }

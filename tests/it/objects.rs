@@ -67,15 +67,21 @@ async fn a_directory_keeps_objects_and_is_made_by_the_first() {
 async fn a_bucket_keeps_objects_under_its_prefix_and_no_error_shows_its_key() {
     let kept = Kept::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = Router::new().fallback(serve).with_state(Arc::clone(&kept));
-    let serving = tokio::spawn(async move { axum::serve(listener, server).await });
+    tokio::select! {
+        ended = async { axum::serve(listener, server).await } => panic!("the service ended: {ended:?}"),
+        () = asks_the_bucket(&endpoint, &kept) => {}
+    }
+}
+
+async fn asks_the_bucket(endpoint: &str, kept: &Kept) {
     let bucket = |key: &str| {
         ObjectPlace::Bucket(Box::new(Bucket {
             name: "large".to_owned(),
             prefix: "tide".to_owned(),
             region: Some("eu-central-1".to_owned()),
-            endpoint: Some(format!("http://{address}")),
+            endpoint: Some(endpoint.to_owned()),
             access_key_id: Some(key.to_owned()),
             secret_access_key: Some("canary-secret".into()),
         }))
@@ -88,7 +94,6 @@ async fn a_bucket_keeps_objects_under_its_prefix_and_no_error_shows_its_key() {
     let error = refused.get("accounts/1/context/a/2").await.unwrap_err();
     assert!(matches!(error, ObjectError::Unavailable(_)));
     assert!(!format!("{error} {error:?} {refused:?}").contains("canary"), "{error}");
-    serving.abort();
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Pages as the stepper asks for them: ordinary requests, each with tries of its own, collected into one result.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` borrows, and tables of values read better without `&`")]
+
 use std::time::Duration;
 
 use proptest::prelude::*;

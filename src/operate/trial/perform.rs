@@ -111,30 +111,18 @@ impl Trial {
     pub(super) fn begin(case: &Case) -> Result<Begun, TrialError> {
         let plan = Arc::new(Plan::compile(&case.effective)?);
         let import = case.import.clone().ok_or(TrialError::NoImport)?;
-        let envelope = match read_line(import) {
-            Ok(envelope) => envelope,
-            Err(refusal) => return Ok(Begun::Refused(refusal)),
-        };
-        let read = read_body(for_install(envelope.body, case), Region::Wnam).and_then(|mut request| {
-            check_context(&mut request, &plan, case.at_ms, envelope.timestamp_ms).map(|paths| (request, paths))
+        let read = read_line(import).and_then(|envelope| {
+            let mut request = read_body(for_install(envelope.body, case), Region::Wnam)?;
+            let paths = check_context(&mut request, &plan, case.at_ms, envelope.timestamp_ms)?;
+            Ok((request, paths, envelope.correlation_id, envelope.traceparent))
         });
-        let (mut request, paths) = match read {
+        let (mut request, paths, correlation_id, traceparent) = match read {
             Ok(read) => read,
             Err(refusal) => return Ok(Begun::Refused(refusal)),
         };
         // There is no object store here: what would be kept there is at hand, and the account shows its mark.
         let large = large::take(&mut request.context);
-        let run = Run {
-            id: case.run,
-            account: case.account,
-            cause: if case.action.is_some() { Cause::Action } else { Cause::Import },
-            from_phase: Phase::PostInstall,
-            fence: 1,
-            definition: case.install.effective,
-            progress: None,
-            correlation_id: envelope.correlation_id,
-            traceparent: envelope.traceparent,
-        };
+        let run = Run { correlation_id, traceparent, ..run_of(case) };
         let mut redactor = Redactor::new(&Map::new(), &[], &paths);
         let ids = (case.account, case.run);
         let Entered { account, secret, transition } =
@@ -292,6 +280,21 @@ impl Trial {
         self.ended = Some(ended);
         self.state = State::Over;
         Ask::Over
+    }
+}
+
+/// The case's run, but for what its request brings.
+const fn run_of(case: &Case) -> Run {
+    Run {
+        id: case.run,
+        account: case.account,
+        cause: if case.action.is_some() { Cause::Action } else { Cause::Import },
+        from_phase: Phase::PostInstall,
+        fence: 1,
+        definition: case.install.effective,
+        progress: None,
+        correlation_id: None,
+        traceparent: None,
     }
 }
 
