@@ -22,7 +22,7 @@ impl Stepper {
     /// Sends the present turn's request; `None` when the step is passed over.
     pub(super) fn request(&mut self, step: &Step, request: &RequestPlan, tick: Tick) -> Option<Output> {
         if self.start.account.is_sandbox && !request.method.reads() && !step.allow_in_sandbox {
-            self.pass_over(step, tick);
+            self.pass_over(step, tick, "sandbox");
             return None;
         }
         let timeout = self.timeout(step);

@@ -145,8 +145,13 @@ impl Stepper {
 
 /// That nobody knows whether a request had its effect.
 pub(super) fn unknown(what: &str) -> Failure {
-    let message = format!("{what}; replay with `--resend` to send it again or `--skip` to go on without it");
-    Failure { class: Class::OutcomeUnknown, ..Failure::permanent(ReasonCode::OutcomeUnknown, message) }
+    Failure { class: Class::OutcomeUnknown, ..Failure::permanent(ReasonCode::OutcomeUnknown, what) }
+}
+
+/// The same as the end of a run, where nothing but an operator's word helps: with what to do.
+pub(super) fn advised(mut failure: Failure) -> Failure {
+    failure.message.push_str("; replay with `--resend` to send it again or `--skip` to go on without it");
+    failure
 }
 
 fn finding(said: Option<Value>) -> Finding {

@@ -55,7 +55,7 @@ fn build(plan: &RequestPlan, with: Rendering<'_>, caller: &Caller) -> Result<Req
     let mut url = url::render(target, &plan.query, &more, plan.array_format, scope)?;
     let mut headers = Vec::new();
     for header in &plan.headers {
-        if let Some(value) = &header.value {
+        if let Some(value) = header.value.as_ref().filter(|value| !value.is_undefined(scope)) {
             headers.push((header.name.clone(), header_text(&header.name, value, scope)?));
         }
     }

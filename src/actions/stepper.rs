@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::context;
 use super::model::{Input, Outcome, Output, Start, Tick};
-use super::probe::unknown;
+use super::probe::{advised, unknown};
 use super::progress::{Part, Progress};
 use super::trace::{Entry, Mark, Trace};
 use crate::credentials::large;
@@ -166,7 +166,8 @@ impl Stepper {
     pub fn doubt(&self) -> Option<Failure> {
         let step = steps(&self.start.plan, self).get(self.progress.index);
         let doubtful = self.progress.intent.is_some() && !self.fresh && !step.is_some_and(Step::retry_safe);
-        doubtful.then(|| unknown("the time was up before it was known what became of a request with side effects"))
+        let what = "the time was up before it was known what became of a request with side effects";
+        doubtful.then(|| advised(unknown(what)))
     }
 
     /// What has to survive a crash. It holds secrets.
@@ -241,11 +242,11 @@ impl Stepper {
     /// between.
     pub(super) fn fail(&self, failure: Failure) -> Output {
         let failure = match failure.class {
-            Class::OutcomeUnknown => failure,
-            _ if self.is_probing() => unknown(&format!(
+            Class::OutcomeUnknown => advised(failure),
+            _ if self.is_probing() => advised(unknown(&format!(
                 "the answer to a request with side effects was lost, and its probe failed: {}",
                 failure.message
-            )),
+            ))),
             _ => failure,
         };
         Output::Done(Outcome::Failed { phase: self.phase(), step: self.label(), failure })
@@ -290,6 +291,7 @@ impl Stepper {
             class: None,
             error: None,
             continued: false,
+            why: None,
         }
     }
 }

@@ -61,13 +61,16 @@ pub(super) struct Entry<R = Arc<Value>> {
     /// Whether the run went on although this failed for good.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) continued: bool,
+    /// What an attempt that was not made was left out for: `run_if`, `depends_on` or `sandbox`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<Cow<'static, str>>,
 }
 
 impl Entry {
     /// As people may see it; of an error so much as `excerpt` leaves.
     fn told<'a>(&'a self, redactor: &'a Redactor, excerpt: impl Fn(&str) -> String) -> Entry<Redacted<'a>> {
         let Self { phase, index, kind, name, item, page, attempt, status, duration_ms, .. } = self;
-        let Self { http_status, result, class, error, continued, .. } = self;
+        let Self { http_status, result, class, error, continued, why, .. } = self;
         Entry {
             phase: *phase,
             index: *index,
@@ -83,6 +86,7 @@ impl Entry {
             class: *class,
             error: error.as_ref().map(|error| excerpt(error)),
             continued: *continued,
+            why: why.clone(),
         }
     }
 }
@@ -180,6 +184,7 @@ mod tests {
             class: None,
             error: None,
             continued: false,
+            why: None,
         }
     }
 

@@ -34,7 +34,13 @@ impl Stepper {
         let why = match self.start.plan.actions.get(name) {
             Some(Ok(_)) => return None,
             Some(Err(error)) => error.to_string(),
-            None => format!("it has no action `{name}`"),
+            None if self.start.plan.actions.is_empty() => {
+                format!("it has no action `{name}`, and none of its own at all")
+            }
+            None => {
+                let names: Vec<&str> = self.start.plan.actions.keys().map(String::as_str).collect();
+                format!("it has no action `{name}`; there is: {}", names.join(", "))
+            }
         };
         Some(Failure::permanent(ReasonCode::DefinitionInvalid, format!("the definition: {why}")))
     }
@@ -75,9 +81,9 @@ impl Stepper {
     fn step(&mut self, step: &Step, tick: Tick) -> Option<Output> {
         if step.is_conditional() && !self.progress.step.opened {
             match self.conditions(step, tick) {
-                Ok(true) => self.progress.step.opened = true,
-                Ok(false) => {
-                    self.pass_over(step, tick);
+                Ok(None) => self.progress.step.opened = true,
+                Ok(Some(why)) => {
+                    self.pass_over(step, tick, why);
                     return None;
                 }
                 Err(failure) => {
@@ -96,15 +102,15 @@ impl Stepper {
         }
     }
 
-    /// Whether the step is performed at all; and, where it has a loop, for what.
-    fn conditions(&mut self, step: &Step, tick: Tick) -> Result<bool, Failure> {
+    /// What the step is passed over for, if it is; else, where it has a loop, what it is performed for.
+    fn conditions(&mut self, step: &Step, tick: Tick) -> Result<Option<&'static str>, Failure> {
         if step.depends_on.iter().any(|dependency| self.progress.unmet.contains(dependency)) {
-            return Ok(false);
+            return Ok(Some("depends_on"));
         }
         if let Some(condition) = &step.run_if
             && !truthy(self.asked("run_if", condition, tick)?.as_ref())
         {
-            return Ok(false);
+            return Ok(Some("run_if"));
         }
         if let Some(source) = &step.loop_on {
             let items = match self.asked("loop_on", source, tick)? {
@@ -118,7 +124,7 @@ impl Stepper {
             }
             self.progress.step.items = Some(Items::of(items));
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn asked(&mut self, what: &str, expression: &Expression, tick: Tick) -> Result<Option<Value>, Failure> {
@@ -128,9 +134,11 @@ impl Stepper {
         answer.map_err(|error| expression_failure(what, &error))
     }
 
-    /// Passes the step over, and says so in the trace.
-    pub(super) fn pass_over(&mut self, step: &Step, tick: Tick) {
-        self.note(step, Mark::Skipped, tick, None, None);
+    /// Passes the step over, and says so in the trace, with what for.
+    pub(super) fn pass_over(&mut self, step: &Step, tick: Tick, why: &'static str) {
+        let mut entry = self.entry(step, Mark::Skipped, tick);
+        entry.why = Some(why.into());
+        self.progress.trace.push(entry);
         self.skip(step);
     }
 

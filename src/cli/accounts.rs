@@ -181,12 +181,11 @@ fn steps(results: &Value) -> Table {
     let mut table = Table::new(["phase", "step", "attempt", "status", "http", "ms", "error"]);
     let entries = results.as_object().into_iter().flatten().filter_map(|(_, action)| action["steps"].as_array());
     for entry in entries.flatten() {
-        let step = if entry["name"].is_string() { &entry["name"] } else { &entry["index"] };
         table.row([
             &plain(&entry["phase"]),
-            &plain(step),
+            &step(entry),
             &plain(&entry["attempt"]),
-            &plain(&entry["status"]),
+            &became(entry),
             &plain(&entry["http_status"]),
             &plain(&entry["duration_ms"]),
             &plain(&entry["error"]),
@@ -195,10 +194,57 @@ fn steps(results: &Value) -> Table {
     table
 }
 
+/// A step's name or index, and which part of it an attempt was: of its loop, of its list's pages, or its probe.
+fn step(entry: &Value) -> String {
+    let mut told = plain(if entry["name"].is_string() { &entry["name"] } else { &entry["index"] });
+    for part in ["item", "page"] {
+        if let Some(number) = entry[part].as_u64() {
+            told.push_str(&format!(", {part} {number}"));
+        }
+    }
+    if entry["type"] == "probe" {
+        told.push_str(", probe");
+    }
+    told
+}
+
+/// What became of an attempt, with what a person would ask next.
+fn became(entry: &Value) -> String {
+    let status = plain(&entry["status"]);
+    match entry["why"].as_str() {
+        Some(why) => format!("{status}: {why}"),
+        None if entry["continued"] == true => format!("{status}, continued"),
+        None => status,
+    }
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_told_with_its_item_page_or_probe_and_why_it_was_skipped() {
+        for (entry, told) in [
+            (json!({ "index": 3, "type": "transform", "status": "success" }), ("3", "success")),
+            (
+                json!({ "index": 0, "name": "docks", "item": 1, "page": 2, "status": "success" }),
+                ("docks, item 1, page 2", "success"),
+            ),
+            (json!({ "index": 2, "name": "hook", "type": "probe", "status": "error" }), ("hook, probe", "error")),
+            (json!({ "index": 2, "name": "hook", "status": "skipped", "why": "run_if" }), ("hook", "skipped: run_if")),
+            (json!({ "index": 2, "name": "logo", "status": "error", "continued": true }), ("logo", "error, continued")),
+        ] {
+            assert_eq!((step(&entry).as_str(), became(&entry).as_str()), told);
+        }
     }
 }

@@ -56,7 +56,7 @@ struct What {
     /// A JSONata expression, as in `{{= … }}`.
     #[arg(long, value_name = "EXPR")]
     jsonata: Option<String>,
-    /// A JSON value with placeholders in its texts, as in a body: values that are not there are left out.
+    /// A JSON value with placeholders in its texts, as in a body: a placeholder that finds nothing stays as it is.
     #[arg(long, value_name = "JSON")]
     template: Option<String>,
     /// A text with placeholders that must come out complete, as in a URL or a header.

@@ -232,7 +232,8 @@ fn tell_report(output: &mut Output, report: &Report) -> Result<(), CliError> {
     if output.is_json() {
         return output.json(report);
     }
-    output.line(&format!("{} accounts would run again, {} would not", report.eligible, report.ineligible))?;
+    output
+        .line(&format!("accounts that would run again: {}, that would not: {}", report.eligible, report.ineligible))?;
     let mut causes = Table::new(["status", "reason", "accounts"]);
     for cause in &report.causes {
         let reason = cause.reason.map_or("-", ReasonCode::as_str);
@@ -275,7 +276,7 @@ fn tell_outcome(output: &mut Output, outcome: &Outcome) -> Result<(), CliError> 
         return output.json(outcome);
     }
     let refused = outcome.refusals.len();
-    output.line(&format!("{} accounts run again, {refused} were left alone", outcome.started))?;
+    output.line(&format!("accounts that run again: {}, left alone: {refused}", outcome.started))?;
     for refusal in outcome.refusals.iter().take(NAMED) {
         output.line(&format!("account {}: {}", refusal.account, refusal.code))?;
     }

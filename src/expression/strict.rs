@@ -108,6 +108,13 @@ impl Text {
         }
         Ok(out)
     }
+
+    /// Whether it is a single placeholder that finds nothing and says `:undefined`, so that what holds it goes away.
+    #[must_use]
+    pub fn is_undefined(&self, scope: &Scope) -> bool {
+        let [(Segment::Placeholder(placeholder), _)] = self.0.as_slice() else { return false };
+        matches!(placeholder.resolve(scope.root(), true), Resolved::Undefined)
+    }
 }
 
 /// Which part of a URL follows after the literal `text`.

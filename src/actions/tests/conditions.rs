@@ -66,7 +66,12 @@ fn a_step_whose_dependency_was_skipped_or_failed_is_skipped_too() {
     let config = post_install(steps);
     let failed = run(start(&config, json!({})), &[Reply::Json(404, json!({}))]);
     let skipped = ["0 skipped", "1 error", "2 skipped", "3 skipped", "4 skipped", "5 success", "6 success"];
-    assert_eq!(marks(&failed.stepper.trace().to_value()), skipped);
+    let trace = failed.stepper.trace().to_value();
+    assert_eq!(marks(&trace), skipped);
+    assert_eq!(
+        (&trace[0]["why"], &trace[2]["why"], &trace[5]["why"]),
+        (&json!("run_if"), &json!("depends_on"), &Value::Null)
+    );
     let fine = run(start(&config, json!({})), &[Reply::Json(200, json!({}))]);
     assert_eq!(marks(&fine.stepper.trace().to_value())[3], "3 success");
 }

@@ -71,9 +71,10 @@ fn an_action_that_cannot_be_run_keeps_nobody_from_loading_the_definition() {
     let plan = plan_of(&config());
     assert_eq!(plan.actions.len(), 4, "{:?}", plan.actions);
     assert!(plan.actions["refresh_token"].is_ok());
-    for (name, words) in
-        [("post_connect_user_form", "/steps/0/type: a form needs a person"), ("sync", "it has no action `sync`")]
-    {
+    for (name, words) in [
+        ("post_connect_user_form", "/steps/0/type: a form needs a person"),
+        ("sync", "it has no action `sync`; there is: "),
+    ] {
         let ran = action(name, &[]);
         assert_eq!(ran.ending(), "action - definition_invalid");
         assert!(ran.failure().message.contains(words), "{}", ran.failure().message);

@@ -51,6 +51,8 @@ fn a_probe_that_finds_the_effect_stands_for_the_answer() {
         assert_eq!(ran.log, ["save", "send", "Backoff 500", "send"]);
         assert_eq!(ran.sent[1].method, "GET");
         assert_eq!((trace[0]["class"].clone(), trace[1]["type"].clone()), (json!("outcome_unknown"), json!("probe")));
+        // The probe is asked, and nobody has to decide.
+        assert!(!trace[0]["error"].as_str().unwrap().contains("--resend"), "{}", trace[0]["error"]);
     }
 }
 

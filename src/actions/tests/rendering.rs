@@ -34,6 +34,20 @@ fn base_and_path_are_joined_with_one_slash_and_values_are_encoded_for_their_plac
 }
 
 #[test]
+fn a_header_whose_placeholder_may_find_nothing_is_left_out_then() {
+    let headers = json!({ "X-Org": "{{org:undefined}}", "X-Trace": "t-1" });
+    let names = |context: Value| -> Vec<(String, String)> {
+        ask("https://h.test", json!({ "path": "/a", "headers": headers.clone() }), context).sent[0].headers.clone()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(names(json!({})), [pair("x-trace", "t-1")]);
+    assert_eq!(names(json!({ "org": "o-7" })), [pair("x-org", "o-7"), pair("x-trace", "t-1")]);
+    // In the middle of a text something would be missing.
+    let request = json!({ "path": "/a", "headers": { "X-Org": "org {{org:undefined}}" } });
+    assert_eq!(ask("https://h.test", request, json!({})).ending(), "post_install 0 unresolved_placeholder");
+}
+
+#[test]
 fn a_url_that_would_lead_elsewhere_is_not_sent() {
     for (base, path, context, code) in [
         ("https://{{sub}}.h.test", "/a", json!({ "sub": "a.b" }), "address_refused"),

@@ -149,5 +149,6 @@ fn sandbox_accounts_read_but_do_not_write_unless_a_step_says_so() {
     let ran = run(given, &[ok(), ok(), ok()]);
     assert_eq!(ran.ending(), "succeeded");
     assert_eq!(ran.sent.iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["GET", "HEAD", "DELETE"]);
-    assert_eq!(ran.stepper.trace().to_value()[0]["status"], "skipped");
+    let trace = ran.stepper.trace().to_value();
+    assert_eq!((&trace[0]["status"], &trace[0]["why"]), (&json!("skipped"), &json!("sandbox")));
 }

@@ -124,7 +124,7 @@ impl Record {
         }
         told::verdict(output, &recorded.live)?;
         output.line("")?;
-        output.line(&format!("{} answers are in {}", recorded.recording.exchanges.len(), self.out.display()))?;
+        output.line(&format!("answers in {}: {}", self.out.display(), recorded.recording.exchanges.len()))?;
         if recorded.refreshed() {
             output.line("the account's token was refreshed, and the new one is not kept: connect the account anew")?;
         }

@@ -38,6 +38,7 @@ fn headline(verdict: &Verdict) -> String {
             format!("{name}: the action failed, {}: {}", reason.code, reason.message)
         }
         (Some(status), Some(reason), _) => format!("{name}: {status}, {}: {}", reason.code, reason.message),
+        (Some(_), None, _) if verdict.result.is_some() => format!("{name}: the action succeeded"),
         (Some(status), None, _) => format!("{name}: {status}"),
         (None, ..) => format!("{name}: no verdict, the recording has no answer for a request"),
     }
@@ -111,7 +112,10 @@ fn request(request: &Value) -> Vec<String> {
 fn answer(response: &Value) -> String {
     match response.get("error").and_then(Value::as_str) {
         Some(error) => format!("no answer: {error}"),
-        None => format!("{} {}", response["status"], response.get("body").map(short).unwrap_or_default()),
+        None => {
+            let body = response.get("body").map(|body| format!(" {}", short(body)));
+            format!("{}{}", response["status"], body.unwrap_or_default())
+        }
     }
 }
 

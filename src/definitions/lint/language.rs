@@ -77,7 +77,7 @@ fn unbound(name: &str, is_called: bool, pointer: &str) -> Finding {
         let finding = Finding::error("unknown_function", pointer, format!("there is no function `${name}`"));
         return match nearest(name, function_names()) {
             Some(candidate) => finding.fix(meant(candidate)),
-            None => finding.fix("`tidewaiter eval` tries an expression; docs/definitions.md lists the functions"),
+            None => finding.fix("`tidewaiter eval` tries an expression; docs/functions.md lists the functions"),
         };
     }
     let finding = Finding::warning("unknown_variable", pointer, format!("`${name}` is bound nowhere: it has no value"));

@@ -21,7 +21,7 @@ const RATE_LIMITS: [(&str, &str, &str); 3] = [
     ("retry_after_header_expression", "the Retry-After header", "$number(headers.`retry-after`)"),
     (
         "rate_limit_header_expression",
-        "the usual headers",
+        "the RateLimit-Reset header",
         "{ 'remaining': $number(headers.`x-ratelimit-remaining`), 'reset': $number(headers.`x-ratelimit-reset`) }",
     ),
 ];
@@ -32,13 +32,14 @@ fn rate_limit(members: &Map<String, Value>, pointer: &str, found: &mut Vec<Findi
         match members.get(key) {
             Some(Value::String(source)) if is_bare_header(source) => {
                 let message = format!(
-                    "`{source}` is a header's bare name, which as JSONata subtracts fields and has no value: {default} counts"
+                    "`{source}` is a header's bare name, which as JSONata subtracts fields and has no value; what counts is {default}"
                 );
                 found.push(Finding::error("bare_header", pointer, message).fix(header_fix(key, source)));
             }
             None | Some(Value::Null | Value::String(_)) => {}
             Some(_) => {
-                let message = format!("must be JSONata in a string; as it is, it is left out, and {default} counts");
+                let message =
+                    format!("must be JSONata in a string; as it is, it is left out, and what counts is {default}");
                 found.push(
                     Finding::error("not_an_expression", pointer, message)
                         .fix(format!("remove it, or write for example `{example}`")),
