@@ -124,8 +124,12 @@ fn open_bucket(bucket: &Bucket) -> Result<Arc<dyn ObjectStore>, String> {
     let plain = bucket.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     let client = ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(REQUEST / 2).with_allow_http(plain);
     let retry = RetryConfig { max_retries: 3, retry_timeout: ATTEMPTS, ..RetryConfig::default() };
-    let mut builder =
-        AmazonS3Builder::from_env().with_bucket_name(&bucket.name).with_client_options(client).with_retry(retry);
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(&bucket.name)
+        .with_client_options(client)
+        .with_retry(retry)
+        // One object is deleted at a time, and not every service knows how to delete many.
+        .with_disable_bulk_delete(true);
     if let Some(region) = &bucket.region {
         builder = builder.with_region(region);
     }
