@@ -199,7 +199,7 @@ fn step(entry: &Value) -> String {
     let mut told = plain(if entry["name"].is_string() { &entry["name"] } else { &entry["index"] });
     for part in ["item", "page"] {
         if let Some(number) = entry[part].as_u64() {
-            told.push_str(&format!(", {part} {number}"));
+            told = format!("{told}, {part} {number}");
         }
     }
     if entry["type"] == "probe" {

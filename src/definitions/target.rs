@@ -105,11 +105,8 @@ fn check_authority(node: &Node<'_>, authority: &str, host_from_tenant: bool) -> 
 }
 
 fn dots_outside(authority: &str) -> usize {
-    let mut rest = authority.to_owned();
-    for span in placeholders(authority).iter().rev() {
-        rest.replace_range(span.start..span.end, "");
-    }
-    rest.matches('.').count()
+    let spans = placeholders(authority);
+    authority.match_indices('.').filter(|(at, _)| is_outside(&spans, *at)).count()
 }
 
 /// A placeholder's place in its source.
@@ -151,8 +148,11 @@ pub(crate) fn unresolved<'a>(text: &str, placeholders: &'a [String]) -> Option<&
 /// Where `mark` first stands outside of placeholders.
 fn find_literal(source: &str, mark: &str) -> Option<usize> {
     let spans = placeholders(source);
-    source
-        .match_indices(mark)
-        .map(|(at, _)| at)
-        .find(|at| !spans.iter().any(|span| span.start <= *at && *at < span.end))
+    source.match_indices(mark).map(|(at, _)| at).find(|at| is_outside(&spans, *at))
+}
+
+/// Whether `at` is in none of `spans`, which are in order.
+fn is_outside(spans: &[Span], at: usize) -> bool {
+    let next = spans.partition_point(|span| span.end <= at);
+    spans.get(next).is_none_or(|span| at < span.start)
 }

@@ -28,6 +28,9 @@ pub const STRING_BYTES: usize = 8 * 1024 * 1024;
 /// Largest result, in bytes of compact JSON; also what the arguments of one host function may come to.
 pub const RESULT_BYTES: usize = 8 * 1024 * 1024;
 
+/// Most that one template may fill in, in bytes: several of the largest answers (5 MiB), and no process's end.
+pub const RENDERED_BYTES: usize = 32 * 1024 * 1024;
+
 /// Longest host name, in characters (RFC 1035, 2.3.4, without the root's dot).
 pub const HOST_LENGTH: usize = 253;
 

@@ -61,19 +61,26 @@ pub(super) fn cut(source: &str, dialect: Dialect, ordinal: &mut u64) -> Result<V
 /// The engine's codes for a string, a name, a comment, a bracket or a pattern that does not end.
 const LEFT_OPEN: [&str; 5] = ["S0101", "S0105", "S0106", "S0203", "S0302"];
 
+/// The most that is compiled to find where one expression ends: with braces in nearly every place, each is tried.
+const TRIED_BYTES: usize = 16 << 20;
+
 /// The expression that `body` starts with, and its length without the closing braces.
 ///
 /// It ends at the first `}}` before which a complete expression stands: braces inside a string, a comment, a pattern or
 /// an object leave it incomplete, so the engine's own parser settles what a count of braces could not.
 fn cut_expression(body: &str, ordinal: u64) -> Result<(Expression, usize), ExprError> {
     let mut told: Option<ExprError> = None;
+    let mut tried = 0;
     for (at, pair) in body.as_bytes().windows(2).enumerate() {
         if pair != b"}}" {
             continue;
         }
+        tried += at;
         match Expression::compile_nth(&body[..at], ordinal) {
             Ok(expression) => return Ok((expression, at)),
-            Err(error) if at > limits::SOURCE_BYTES => return Err(told.unwrap_or(error)),
+            Err(error) if at > limits::SOURCE_BYTES || tried > TRIED_BYTES => return Err(told.unwrap_or(error)),
+            // What nests too deep does so whatever follows.
+            Err(error) if error.kind == ExprKind::Limit => return Err(error),
             // Where something was only left open, the braces may have been inside of it, and what follows says more.
             Err(error) if told.as_ref().is_none_or(|told| LEFT_OPEN.contains(&told.code.as_str())) => {
                 told = Some(error);

@@ -105,6 +105,10 @@ impl Text {
                     None => return Err(unresolved(expression.source())),
                 },
             }
+            if out.len() > limits::STRING_BYTES {
+                let message = format!("the text would get longer than {} MiB", limits::STRING_BYTES >> 20);
+                return Err(ExprError::new(ExprKind::Limit, "rendered_too_large", message));
+            }
         }
         Ok(out)
     }

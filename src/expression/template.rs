@@ -4,11 +4,13 @@
 //! complete (a URL, a header, a credential), use [`Text`](super::Text). Keys are never rendered, and results are never
 //! templates again.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::error::ExprError;
+use super::error::{ExprError, ExprKind};
+use super::limits;
 use super::merge;
 use super::placeholder::Resolved;
 use super::scope::Scope;
@@ -71,7 +73,7 @@ impl Template {
     /// # Errors
     /// Those of the expressions in it.
     pub fn render(&self, scope: &Scope) -> Result<Option<Value>, ExprError> {
-        self.0.render(scope, &[])
+        self.0.render(&Rendering { scope, left: Cell::new(limits::RENDERED_BYTES) }, &[])
     }
 
     /// Renders it over the scope, where every placeholder must find something, or say what then.
@@ -84,6 +86,35 @@ impl Template {
             Some(name) => Err(strict::unresolved(name)),
             None => self.render(scope),
         }
+    }
+}
+
+/// One rendering: over what, and how many bytes may still be filled in. A placeholder is short and its value long, so a
+/// template's own size says nothing about that of what it makes.
+struct Rendering<'a> {
+    scope: &'a Scope,
+    left: Cell<usize>,
+}
+
+impl Rendering<'_> {
+    fn spend(&self, bytes: usize) -> Result<(), ExprError> {
+        let left = self.left.get().checked_sub(bytes).ok_or_else(|| {
+            let message = format!("the values filled in come to more than {} MiB", limits::RENDERED_BYTES >> 20);
+            ExprError::new(ExprKind::Limit, "rendered_too_large", message)
+        })?;
+        self.left.set(left);
+        Ok(())
+    }
+}
+
+/// What a copy of the value takes, about.
+fn size(value: &Value) -> usize {
+    const EACH: usize = size_of::<Value>();
+    EACH + match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(name, member)| name.len() + EACH + size(member)).sum(),
     }
 }
 
@@ -163,17 +194,17 @@ impl Node {
 
     /// Renders the node with `over` laid on it: objects that an enclosing `$truto_merge` brought for this place.
     /// They come before this node's own, which therefore win.
-    fn render(&self, scope: &Scope, over: &[&Map<String, Value>]) -> Result<Option<Value>, ExprError> {
+    fn render(&self, at: &Rendering<'_>, over: &[&Map<String, Value>]) -> Result<Option<Value>, ExprError> {
         let mut rendered = match self {
-            Self::Object { fields, merged } => return render_object(fields, merged.as_deref(), scope, over).map(Some),
+            Self::Object { fields, merged } => return render_object(fields, merged.as_deref(), at, over).map(Some),
             Self::Literal(value) => Some(value.clone()),
-            Self::Typed(segment) => render_typed(segment, scope)?,
-            Self::Spliced(segments) => Some(Value::String(splice(segments, scope)?)),
+            Self::Typed(segment) => render_typed(segment, at)?,
+            Self::Spliced(segments) => Some(Value::String(splice(segments, at)?)),
             Self::Array(items) => Some(Value::Array(
                 // A list keeps its places, so what is undefined in it is null, as in JSON text made by JavaScript.
                 items
                     .iter()
-                    .map(|item| Ok(item.render(scope, &[])?.unwrap_or(Value::Null)))
+                    .map(|item| Ok(item.render(at, &[])?.unwrap_or(Value::Null)))
                     .collect::<Result<_, ExprError>>()?,
             )),
         };
@@ -194,10 +225,10 @@ fn lay(base: &mut Option<Value>, over: &Value) {
 fn render_object(
     fields: &[(String, Node)],
     merged: Option<&Node>,
-    scope: &Scope,
+    at: &Rendering<'_>,
     over: &[&Map<String, Value>],
 ) -> Result<Value, ExprError> {
-    let own = merged.map_or(Ok(None), |node| node.render(scope, &[]))?;
+    let own = merged.map_or(Ok(None), |node| node.render(at, &[]))?;
     let own = match &own {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_object).collect(),
         Some(Value::Object(object)) => vec![object],
@@ -214,13 +245,13 @@ fn render_object(
                 (Some(base), _) => lay(base, value),
                 (None, Some(object)) => pending.push(object),
                 (None, None) => {
-                    let mut base = node.render(scope, &pending)?;
+                    let mut base = node.render(at, &pending)?;
                     lay(&mut base, value);
                     settled = Some(base);
                 }
             }
         }
-        let value = settled.map_or_else(|| node.render(scope, &pending), Ok)?;
+        let value = settled.map_or_else(|| node.render(at, &pending), Ok)?;
         out.extend(value.map(|value| (key.clone(), value)));
     }
     for object in over {
@@ -234,12 +265,19 @@ fn render_object(
     Ok(Value::Object(out))
 }
 
-fn render_typed(segment: &Segment, scope: &Scope) -> Result<Option<Value>, ExprError> {
+fn render_typed(segment: &Segment, at: &Rendering<'_>) -> Result<Option<Value>, ExprError> {
     match segment {
         Segment::Literal(text) => Ok(Some(Value::from(text.as_str()))),
-        Segment::Expression(expression) => expression.evaluate(scope),
-        Segment::Placeholder(placeholder) => Ok(match placeholder.resolve(scope.root(), true) {
-            Resolved::Found(value) => Some(value.into_owned()),
+        Segment::Expression(expression) => {
+            let value = expression.evaluate(at.scope)?;
+            at.spend(value.as_ref().map_or(0, size))?;
+            Ok(value)
+        }
+        Segment::Placeholder(placeholder) => Ok(match placeholder.resolve(at.scope.root(), true) {
+            Resolved::Found(value) => {
+                at.spend(size(&value))?;
+                Some(value.into_owned())
+            }
             Resolved::Undefined => None,
             Resolved::Null => Some(Value::Null),
             Resolved::Kept => Some(Value::from(placeholder.source.as_str())),
@@ -247,21 +285,23 @@ fn render_typed(segment: &Segment, scope: &Scope) -> Result<Option<Value>, ExprE
     }
 }
 
-fn splice(segments: &[Segment], scope: &Scope) -> Result<String, ExprError> {
+fn splice(segments: &[Segment], at: &Rendering<'_>) -> Result<String, ExprError> {
     let mut out = String::new();
     for segment in segments {
+        let before = out.len();
         match segment {
             Segment::Literal(text) => out.push_str(text),
             Segment::Expression(expression) => {
-                expression.evaluate(scope)?.iter().for_each(|value| push_json(&mut out, value));
+                expression.evaluate(at.scope)?.iter().for_each(|value| push_json(&mut out, value));
             }
-            Segment::Placeholder(placeholder) => match placeholder.resolve(scope.root(), false) {
+            Segment::Placeholder(placeholder) => match placeholder.resolve(at.scope.root(), false) {
                 Resolved::Found(value) => push_value(&mut out, &value, Nulls::Empty),
                 Resolved::Undefined => {}
                 Resolved::Null => out.push_str("null"),
                 Resolved::Kept => out.push_str(&placeholder.source),
             },
         }
+        at.spend(out.len() - before)?;
     }
     Ok(out)
 }

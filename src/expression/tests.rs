@@ -176,3 +176,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_template_fills_in_is_bounded_however_short_it_is() {
+    let root = json!({ "a": "x".repeat(1 << 20), "l": [["x".repeat(1 << 20)]] });
+    for template in [
+        json!("{{a}}".repeat(40)),
+        json!(vec!["{{a}}"; 40]),
+        json!(vec!["{{= a }}"; 40]),
+        json!({ "$truto_merge": vec!["{{l}}"; 40] }),
+    ] {
+        for compiled in [Template::compile(&template), Template::compile_for_the_model(&template)] {
+            let rendered = compiled.unwrap().render(&scope(root.clone()));
+            let literal = template.to_string().contains("{{=");
+            assert!(
+                rendered.as_ref().is_err_and(|error| error.code == "rendered_too_large")
+                    || (literal && rendered.is_ok())
+            );
+        }
+    }
+    let few = Template::compile(&json!("{{a}}".repeat(8))).unwrap().render(&scope(root.clone())).unwrap();
+    assert_eq!(few.unwrap().as_str().unwrap().len(), 8 << 20);
+    let error = Text::compile(&"{{a}}".repeat(9), Encoding::None).unwrap().render(&scope(root)).unwrap_err();
+    assert_eq!((error.code.as_str(), error.kind), ("rendered_too_large", ExprKind::Limit));
+}

@@ -19,6 +19,7 @@ mod eval;
 mod events;
 mod examples;
 mod gates;
+mod hostile;
 mod import;
 mod import_refusals;
 mod keys;

@@ -15,6 +15,7 @@ mod api;
 mod broker;
 mod debug;
 mod exchange;
+mod fuzz;
 mod guide;
 mod objects;
 mod operate;

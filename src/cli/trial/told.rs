@@ -110,13 +110,11 @@ fn request(request: &Value) -> Vec<String> {
 }
 
 fn answer(response: &Value) -> String {
-    match response.get("error").and_then(Value::as_str) {
-        Some(error) => format!("no answer: {error}"),
-        None => {
-            let body = response.get("body").map(|body| format!(" {}", short(body)));
-            format!("{}{}", response["status"], body.unwrap_or_default())
-        }
+    if let Some(error) = response.get("error").and_then(Value::as_str) {
+        return format!("no answer: {error}");
     }
+    let body = response.get("body").map(|body| format!(" {}", short(body)));
+    format!("{}{}", response["status"], body.unwrap_or_default())
 }
 
 fn changed(change: &crate::operate::trial::Changed) -> String {

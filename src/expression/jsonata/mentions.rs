@@ -4,7 +4,7 @@ use jlens_core::ast::Span;
 use jlens_core::{Ast, Bindings, NodeKind};
 use serde_json::{Map, Value};
 
-use super::functions::{self, OfARun, objects};
+use super::functions::{self, OfARun, objects, replace};
 use crate::expression::error::{ExprError, ExprKind};
 use crate::expression::scope::RESERVED;
 
@@ -13,6 +13,8 @@ use crate::expression::scope::RESERVED;
 pub(super) struct Mentions {
     reserved: Vec<&'static str>,
     functions: Bindings,
+    /// Whether it uses `$replace`, which then has its length checked first.
+    replaces: bool,
     /// The first function that there is not, and why.
     unsupported: Option<(String, &'static str, Span)>,
     /// The functions that depend on the run.
@@ -43,6 +45,10 @@ impl Mentions {
         {
             self.of_a_run.push(function);
         }
+        if name == "replace" && !self.replaces {
+            self.replaces = true;
+            self.functions = std::mem::take(&mut self.functions).function(replace::NAME, replace::check());
+        }
         self.quadratic |= matches!(name, "distinct" | "merge");
         if let Some(known) = RESERVED.into_iter().find(|known| *known == name)
             && !self.reserved.contains(&known)
@@ -63,6 +69,10 @@ impl Mentions {
     /// value and reads none of it (`$lookup` would read a list whole). A variable of the caller's wins over such a name.
     pub(super) fn prelude(&self, variables: &Map<String, Value>) -> String {
         let mut prelude = String::new();
+        if self.replaces && !variables.contains_key("replace") {
+            prelude.push('(');
+            prelude.push_str(replace::PRELUDE);
+        }
         for name in self.reserved.iter().filter(|name| !variables.contains_key(**name)) {
             prelude.push_str(if prelude.is_empty() { "($" } else { "$" });
             prelude.push_str(name);

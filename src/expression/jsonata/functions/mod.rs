@@ -25,6 +25,7 @@ mod markdown;
 pub(super) mod objects;
 mod query;
 mod records;
+pub(super) mod replace;
 pub(super) mod seeded;
 mod similarity;
 mod splitter;

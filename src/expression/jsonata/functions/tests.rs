@@ -116,6 +116,35 @@ fn what_multiplies_two_arguments_is_bounded() {
 }
 
 #[test]
+fn a_replacement_is_bounded_before_it_is_made() {
+    let a = Value::from("a".repeat(1 << 16));
+    let x = json!({"a": a, "long": "a".repeat(1 << 22)});
+    check(&[
+        ("$replace(x.a, 'a', x.a)", x.clone(), "text_too_long"),
+        ("$replace(x.long, 'a', x.a)", x.clone(), "text_too_long"),
+        ("$replace(x.a, /a/, x.a)", x.clone(), "text_too_long"),
+        ("x.a ~> $replace('a', x.a)", x.clone(), "text_too_long"),
+        ("$map([x.a], $replace(?, 'a', x.a))", x.clone(), "text_too_long"),
+        ("$length($replace(x.a, 'a', x.a, 3))", x.clone(), "ok"),
+        ("$length($replace(x.a, 'a', 'bb'))", x.clone(), "ok"),
+        ("$length($replace('abc', /b/, x.a))", x, "ok"),
+    ]);
+    let same = json!({ "x": "a b" });
+    for (source, expected) in [
+        ("$replace(x, 'a', 'c')", json!("c b")),
+        ("x.$replace('a', 'c')", json!("c b")),
+        ("$replace(x, /([a-z])/, '<$1>')", json!("<a> <b>")),
+        ("$replace(x, /[a-z]/, function($m) { $uppercase($m.match) }, 1)", json!("A b")),
+        ("$map([x, x], $replace(?, ' ', ''))", json!(["ab", "ab"])),
+        ("$exists($replace(nothing, 'a', 'b'))", json!(false)),
+        ("($replace := function($x) { $x }; $replace(x))", json!("a b")),
+    ] {
+        let got = Expression::compile(source).unwrap().evaluate_over(&same);
+        assert_eq!(got, Ok(Some(expected)), "{source}");
+    }
+}
+
+#[test]
 fn ids_that_repeat_do_not_multiply_a_tree_without_end() {
     let chain: Value = (1..40)
         .flat_map(|id| [json!({"id": id, "parent_id": id - 1}), json!({"id": id, "parent_id": id - 1})])
