@@ -136,6 +136,9 @@ impl Stepper {
             Some(probe) if self.is_probing() => &probe.request,
             _ => request,
         };
+        if !self.is_probing() && error.may_have_been_sent() && !matches!(error, SendError::BadResponse(_)) {
+            self.progress.step.turn.tries.lost = true;
+        }
         let failure = super::classify::send_failure(error, step.retry_safe() || self.is_probing());
         self.react(step, request, failure.into(), tick)
     }

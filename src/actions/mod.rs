@@ -41,6 +41,7 @@ mod tests;
 
 pub use classify::MAX_MESSAGE_BYTES;
 pub use model::{AccountFacts, GateScope, Input, Limits, Outcome, Output, Start, Tick, WaitReason};
+pub use probe::interrupted;
 pub use progress::Progress;
 pub use stepper::Stepper;
 pub use trace::Trace;

@@ -154,6 +154,14 @@ pub(super) fn advised(mut failure: Failure) -> Failure {
     failure
 }
 
+/// Why a run that was taken up after a request whose answer was lost, and that cannot go on, may not simply be repeated.
+#[must_use]
+pub fn interrupted(why: &Failure) -> Failure {
+    let what =
+        "a worker stopped while it waited for the answer to a request with side effects, and the run cannot go on";
+    unknown(&format!("{what}: {}", why.message))
+}
+
 fn finding(said: Option<Value>) -> Finding {
     match said {
         Some(Value::Bool(true)) => Finding::Happened(None),

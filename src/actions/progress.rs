@@ -129,6 +129,12 @@ impl Progress {
         self
     }
 
+    /// Whether nobody knows what became of the run's last request.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        self.intent.is_some()
+    }
+
     /// Goes on to the next phase. Each phase sees only its own steps, so that a validation alone behaves the same.
     pub(super) fn enter(&mut self, phase: Phase) {
         self.part = phase.into();

@@ -170,6 +170,9 @@ impl Stepper {
     }
 
     fn refused(&self, failure: Failure) -> Output {
+        if self.is_probing() {
+            return self.fail(failure);
+        }
         Output::Done(Outcome::CredentialRefused { phase: self.phase(), step: self.label(), failure })
     }
 

@@ -165,7 +165,8 @@ impl Stepper {
     #[must_use]
     pub fn doubt(&self) -> Option<Failure> {
         let step = steps(&self.start.plan, self).get(self.progress.index);
-        let doubtful = self.progress.intent.is_some() && !self.fresh && !step.is_some_and(Step::retry_safe);
+        let is_safe = step.is_some_and(Step::retry_safe) && !self.progress.step.turn.tries.lost;
+        let doubtful = self.progress.intent.is_some() && !self.fresh && !is_safe;
         let what = "the time was up before it was known what became of a request with side effects";
         doubtful.then(|| advised(unknown(what)))
     }
@@ -247,9 +248,23 @@ impl Stepper {
                 "the answer to a request with side effects was lost, and its probe failed: {}",
                 failure.message
             ))),
+            _ if self.is_left_in_doubt(&failure) => advised(unknown(&format!(
+                "the answer to a request with side effects was lost, and sending it again under the same key settled nothing: {}",
+                failure.message
+            ))),
             _ => failure,
         };
         Output::Done(Outcome::Failed { phase: self.phase(), step: self.label(), failure })
+    }
+
+    /// Whether a request that is sent again under the same key, because an answer to it was lost, is given up without one:
+    /// another run would send it under another key. A refusal is an answer.
+    pub(super) const fn is_left_in_doubt(&self, failure: &Failure) -> bool {
+        let is_unanswered = match failure.class {
+            Class::Transient | Class::RateLimited => true,
+            _ => matches!(failure.code, ReasonCode::DeadlineExceeded),
+        };
+        is_unanswered && self.progress.intent.is_some() && self.progress.step.turn.tries.lost
     }
 
     /// What the step that is next or under way is called: its name, or its index.

@@ -81,6 +81,9 @@ pub(super) struct Tries {
     pub(super) renewed: bool,
     /// Whether the request was made again with a token that was refreshed after a 401.
     pub(super) replayed: bool,
+    /// Whether one of them may have had its effect, because its answer was lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lost: bool,
 }
 
 impl Items {
@@ -186,7 +189,7 @@ impl Stepper {
     /// What follows when the present turn failed for good: the end of the run, or (`None`) its result is null and the
     /// run goes on.
     pub(super) fn give_up(&mut self, step: &Step, failure: Failure) -> Option<Output> {
-        if self.is_probing() || !step.continue_on_error {
+        if self.is_probing() || self.is_left_in_doubt(&failure) || !step.continue_on_error {
             return Some(self.fail(failure));
         }
         self.progress.trace.go_on();

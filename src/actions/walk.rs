@@ -1,13 +1,14 @@
 //! Walking through the steps: which one is next, whether it is performed, and for what.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::classify::expression_failure;
 use super::context;
 use super::local::{self, Local};
-use super::model::{Outcome, Output, Tick};
+use super::model::{Outcome, Output, Tick, WaitReason};
 use super::probe::unknown;
 use super::stepper::{Stepper, steps};
 use super::trace::Mark;
@@ -16,6 +17,10 @@ use crate::credentials::large;
 use crate::definitions::{Step, StepKind};
 use crate::expression::Expression;
 use crate::lifecycle::{Failure, Phase, ReasonCode, Unknown};
+
+/// Turns that are performed at once, at most: each may take as long as an expression may, and whoever drives has to see
+/// that the time is up, or that it is to stop.
+const TURNS_AT_ONCE: usize = 16;
 
 impl Stepper {
     pub(super) fn begin(&mut self, tick: Tick) -> Output {
@@ -56,7 +61,10 @@ impl Stepper {
                 self.settle(step, Some(Arc::default()), Some(Value::Null.into())).unwrap_or_else(|| self.walk(tick))
             }
             Some(_) if self.progress.word.is_some() => self.walk(tick),
-            Some(step) if step.retry_safe() || self.is_probing() => self.walk(tick),
+            Some(step) if step.retry_safe() || self.is_probing() => {
+                self.progress.step.turn.tries.lost |= !self.is_probing();
+                self.walk(tick)
+            }
             Some(step) if step.probe.is_some() => self.begin_late_probe(),
             _ => self.fail(unknown("a worker stopped while it waited for the answer to a request with side effects")),
         }
@@ -65,7 +73,7 @@ impl Stepper {
     /// Performs steps until one of them needs the driver.
     pub(super) fn walk(&mut self, tick: Tick) -> Output {
         let plan = Arc::clone(&self.start.plan);
-        loop {
+        for _ in 0..TURNS_AT_ONCE {
             let steps = steps(&plan, self);
             let output = match steps.get(self.progress.index) {
                 Some(step) => self.step(step, tick),
@@ -75,6 +83,7 @@ impl Stepper {
                 return output;
             }
         }
+        self.wait(WaitReason::Backoff, Duration::ZERO)
     }
 
     /// Performs a turn of the present step; `None` when the driver is not needed for it.

@@ -65,7 +65,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether an expression of the phases may take long on an input of ordinary size, out of its time limit's reach.
+    /// Whether a phase may hold a thread for long between two requests.
     #[must_use]
     pub fn is_quadratic(&self) -> bool {
         self.post_install.is_quadratic() || self.validation.is_quadratic()
@@ -80,10 +80,12 @@ pub struct Action {
 }
 
 impl Action {
-    /// Whether an expression of it may take long on an input of ordinary size, out of its time limit's reach.
+    /// Whether it may hold a thread for long between two requests: by a loop, or by an expression that may take long on an
+    /// input of ordinary size, out of its time limit's reach.
     #[must_use]
     pub fn is_quadratic(&self) -> bool {
-        self.steps.iter().flat_map(Step::expressions).any(Expression::is_quadratic)
+        self.steps.iter().any(|step| step.loop_on.is_some())
+            || self.steps.iter().flat_map(Step::expressions).any(Expression::is_quadratic)
     }
 }
 

@@ -10,11 +10,12 @@ use super::drive::{Begun, Driver, Stop};
 use super::large::{self, Unfetched};
 use super::{Budgets, Runner};
 use crate::accounts::{Ended, Held, Opened, PlanError, Slot};
-use crate::actions::{AccountFacts, Limits, Progress, Start, Stepper};
+use crate::actions::{AccountFacts, Limits, Progress, Start, Stepper, interrupted};
 use crate::credentials::{Redactor, grant, secrets, secrets::SecretPaths};
 use crate::definitions::Plan;
 use crate::lifecycle::{Ending, Failure, ReasonCode};
 use crate::reconnect::Reconnect;
+use crate::seal::Sealed;
 use crate::store::{Account, Run};
 
 pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>, begun: Begun, slot: Slot) -> Stop {
@@ -23,7 +24,8 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         Err(PlanProblem::Stop(stop)) => return stop,
         Err(PlanProblem::Failure(failure)) => {
             let phase = held.run.from_phase;
-            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
+            // Nothing can go on from where it is without its definition.
+            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure, None).await;
         }
     };
     let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
@@ -38,8 +40,8 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         Ok(found) => found,
         Err(Unfetched::Stop(stop)) => return stop,
         Err(Unfetched::Failure(failure)) => {
-            let phase = held.run.from_phase;
-            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure).await;
+            let (phase, left) = (held.run.from_phase, held.run.progress.clone());
+            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure, left).await;
         }
     };
     let context = Arc::new(context);
@@ -167,26 +169,38 @@ pub fn too_late(budgets: &Budgets) -> Failure {
     Failure::permanent(ReasonCode::DeadlineExceeded, message)
 }
 
-/// Ends a run whose time is up and that cannot be performed here: that needs neither its secrets nor its progress. False
-/// when it could not be ended either.
+/// Ends a run whose time is up and that cannot be performed here: that needs neither its secrets nor, to end it, its
+/// progress. False when it could not be ended either.
 pub(super) async fn end_unperformed(runner: &Runner, run: Run) -> bool {
     let store = &runner.accounts.store;
     let (account, credential) = (store.account(run.account).await, store.credential(run.account).await);
     let (Ok(Some(account)), Ok(Some(credential))) = (account, credential) else { return false };
     let ending = Ending::DeadlineExceeded(run.from_phase);
+    let left = run.progress.clone();
     let held = Held { run, account, credential };
-    matches!(end_without_stepper(runner, held, ending, too_late(&runner.budgets)).await, Stop::Over)
+    matches!(end_without_stepper(runner, held, ending, too_late(&runner.budgets), left).await, Stop::Over)
 }
 
-/// Ends a run that has no plan, or no time: nothing of it was performed here.
-async fn end_without_stepper(runner: &Runner, mut held: Held, ending: Ending, failure: Failure) -> Stop {
+/// Ends a run that has no plan, or no time: nothing of it was performed here. Where an earlier worker may have sent a
+/// request that nobody knows the effect of, that is the reason, and another run may go on from what is `left`.
+async fn end_without_stepper(
+    runner: &Runner,
+    mut held: Held,
+    ending: Ending,
+    failure: Failure,
+    left: Option<Sealed>,
+) -> Stop {
     let phase = held.run.from_phase;
+    let is_in_doubt = held.run.progress.is_some()
+        // What does not open may hold anything.
+        && open_progress(runner, &held).map_or(true, |progress| progress.is_some_and(|found| found.is_in_doubt()));
+    let (failure, progress) = if is_in_doubt { (interrupted(&failure), left) } else { (failure, None) };
     let ended = Ended {
         ending,
         reason: Some(failure.into_reason(Some(phase), None)),
         writes: Map::new(),
         trace: "[]".to_owned(),
-        progress: None,
+        progress,
     };
     let paths = SecretPaths::of(None);
     let mut redactor = Redactor::new(&Map::new(), &[], &paths);

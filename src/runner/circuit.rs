@@ -122,7 +122,12 @@ impl Door {
 
     /// Whether nothing is lost by forgetting it.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
-        self.state == State::Open && (self.failures == 0 || now.duration_since(self.failed_at) >= STALE)
+        match self.state {
+            State::Open => self.failures == 0 || now.duration_since(self.failed_at) >= STALE,
+            // Nobody came since.
+            State::Closed { until, .. } => now.saturating_duration_since(until) >= STALE,
+            State::HalfOpen { .. } => false,
+        }
     }
 
     /// Asks for a request of `tenant`. A [`Pass::Probe`] must be followed by [`Door::answered`] or [`Door::unprobed`].
@@ -178,7 +183,9 @@ impl Door {
                 Change::None
             }
             (State::Open, Verdict::Fails) => self.failed(account, now, jitter, policy),
-            (State::HalfOpen { reason, .. }, Verdict::Works) => {
+            // A host that says it was asked too often answers: its limit is another matter than its failures.
+            (State::HalfOpen { reason: reason @ GateReason::Circuit, .. }, Verdict::Works | Verdict::Limited)
+            | (State::HalfOpen { reason, .. }, Verdict::Works) => {
                 self.state = State::Open;
                 self.opened = 0;
                 self.forget_failures();
@@ -190,8 +197,10 @@ impl Door {
             (State::HalfOpen { reason, .. }, Verdict::Fails) if probe => {
                 // Not limited any more; that it fails is another matter.
                 self.state = State::Open;
-                let _ = self.failed(account, now, jitter, policy);
-                Change::Opened(reason)
+                match self.failed(account, now, jitter, policy) {
+                    Change::None => Change::Opened(reason),
+                    closed => closed,
+                }
             }
             (State::HalfOpen { .. }, _) if probe => {
                 self.unprobed();

@@ -52,9 +52,12 @@ pub(super) async fn run(runner: Runner, started: Started) {
     let Started { claimed, opened, slot } = started;
     let held = Held { run: claimed.run, account: claimed.account, credential: claimed.credential };
     let (run, fence, account) = (held.run.id, held.run.fence, held.account.id);
+    let begun = Begun { elapsed: Duration::from_millis(claimed.elapsed_ms.max(0) as u64), at: Instant::now() };
+    // A run whose time ends only here is claimed once more: what is known of it now may be older than what is saved.
+    let was_late = begun.left(runner.budgets.run).is_zero();
     // What ends the run when nothing else can be done with it.
     let bare = Run {
-        progress: None,
+        progress: held.run.progress.as_ref().filter(|_| was_late).cloned(),
         correlation_id: held.run.correlation_id.clone(),
         traceparent: held.run.traceparent.clone(),
         id: run,
@@ -64,7 +67,6 @@ pub(super) async fn run(runner: Runner, started: Started) {
         from_phase: held.run.from_phase,
         definition: held.run.definition,
     };
-    let begun = Begun { elapsed: Duration::from_millis(claimed.elapsed_ms.max(0) as u64), at: Instant::now() };
     let driven = AssertUnwindSafe(perform(&runner, held, opened, begun, slot)).catch_unwind().await;
     let give_back = match driven {
         Ok(Stop::Over | Stop::GiveBack) => false,
@@ -74,7 +76,7 @@ pub(super) async fn run(runner: Runner, started: Started) {
             true
         }
     };
-    if give_back && begun.left(runner.budgets.run).is_zero() && end_unperformed(&runner, bare).await {
+    if give_back && was_late && end_unperformed(&runner, bare).await {
         return;
     }
     if give_back {
@@ -130,10 +132,15 @@ impl Driver<'_> {
         let mut input = Input::Begin;
         loop {
             let left = self.begun.left(self.runner.budgets.run);
-            if left.is_zero() {
+            // What came of a request is taken in first, or a lost answer would look like a request that never went out.
+            if left.is_zero() && !matches!(input, Input::Answered(_) | Input::Unanswered(_)) {
                 return self.deadline(&stepper).await;
             }
             let output = self.next(&mut stepper, input).await;
+            if left.is_zero() && !matches!(output, Output::Done(_)) {
+                stepper.withdraw();
+                return self.deadline(&stepper).await;
+            }
             if self.runner.tasks.stop().is_cancelled() && !matches!(output, Output::Done(_) | Output::Save) {
                 // What was about to be sent was not: its intent must not look like a lost answer.
                 stepper.withdraw();

@@ -118,9 +118,7 @@ impl Gates {
         let now = Instant::now();
         let mut doors = self.lock();
         if verdict == Verdict::Fails && !doors.contains_key(way) {
-            if doors.len() >= REMEMBERED {
-                doors.retain(|_, door| !door.is_idle(now));
-            }
+            forget_idle(&mut doors, now);
             doors.insert(way.clone(), Door::new(now));
         }
         let door = doors.get_mut(way)?;
@@ -194,6 +192,7 @@ impl Gates {
     fn shut(&self, way: Way, reason: GateReason, lasts: Duration) -> bool {
         let now = Instant::now();
         let mut doors = self.lock();
+        forget_idle(&mut doors, now);
         let was_open = doors.entry(way).or_insert_with(|| Door::new(now)).shut(reason, lasts, now);
         self.troubled.store(doors.len(), Ordering::Relaxed);
         self.count(&doors);
@@ -205,6 +204,13 @@ impl Gates {
             let closed = doors.values().filter(|door| door.closed_by() == Some(*reason)).count();
             self.metrics.set_gates(reason.as_str(), closed);
         }
+    }
+}
+
+/// Makes room, where there are many.
+fn forget_idle(doors: &mut HashMap<Way, Door>, now: Instant) {
+    if doors.len() >= REMEMBERED {
+        doors.retain(|_, door| !door.is_idle(now));
     }
 }
 

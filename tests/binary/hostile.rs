@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::support::bare;
 
 /// The longest that all of them may take: a second each would be more.
-const ALL: Duration = Duration::from_secs(120);
+const ALL: Duration = Duration::from_mins(2);
 
 /// What the process may hold longer than it has use for.
 const KEPT_BYTES: u64 = 160 << 20;

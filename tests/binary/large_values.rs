@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Provider, api_key};
+use crate::support::{Place, Provider, api_key, eventually, oauth, post as post_to};
 
 /// An integration whose steps read a large value, write another, and read that.
 fn bulk() -> Value {
@@ -84,6 +84,33 @@ fn a_value_whose_object_is_gone_fails_the_run_and_says_which() {
     assert_eq!(account["status"], "post_install_error");
     assert_eq!(account["reason"]["code"], "unresolved_placeholder");
     assert!(account["last_error"].as_str().unwrap().contains("`users`"), "{account}");
+    worker.stop();
+}
+
+#[test]
+fn a_value_that_is_gone_does_not_hide_that_a_request_may_have_had_its_effect() {
+    let provider = Provider::start();
+    let place = Place::of(&provider);
+    let file = place.path("integrations/harbour.json");
+    let harbour = fs::read_to_string(&file).unwrap();
+    let first = "\"config\": { \"path\": \"/oauth/userinfo\" }";
+    assert!(harbour.contains(first));
+    let post = "\"config\": { \"method\": \"post\", \"path\": \"/v1/validate\", \"body\": { \"n\": \"{{= $count(users) }}\" } }";
+    fs::write(&file, harbour.replace(first, post)).unwrap();
+    let worker = place.worker();
+    let mut request = oauth("a", "hang");
+    request["context"]["users"] = json!({ "truto_obj_store": true, "data": [1, 2, 3] });
+    let id = post_to(worker.api, &[], &request).with(201)["id"].as_str().unwrap().to_owned();
+    eventually("the request is under way", || (provider.requests("POST /v1/validate") == 1).then_some(()));
+    worker.kill();
+    fs::remove_dir_all(place.path("tidewaiter.db.objects")).unwrap();
+    let worker = place.worker();
+    let account = worker.settled(&id);
+    assert_eq!(account["reason"]["code"], "outcome_unknown", "{account}");
+    assert!(account["last_error"].as_str().unwrap().contains("`users`"), "{account}");
+    let left = place.run(&["replay", "start", &id, "--json"]).ended(1).json();
+    assert_eq!(left["refused"], json!({ "outcome_unknown": 1 }));
+    assert_eq!(provider.requests("POST /v1/validate"), 1);
     worker.stop();
 }
 

@@ -131,6 +131,33 @@ fn a_request_with_side_effects_that_a_kill_cut_off_is_not_sent_twice() {
 }
 
 #[test]
+fn a_request_with_side_effects_that_the_end_of_the_runs_time_cut_off_is_in_doubt() {
+    let provider = Provider::start();
+    let settings = [
+        "limits.request_timeout_ms = 1000",
+        "limits.connect_timeout_ms = 500",
+        "limits.phase_budget_ms = 1000",
+        "limits.max_wait_ms = 1000",
+        "limits.run_deadline_ms = 1000",
+    ];
+    let place = Place::with(&provider, &settings);
+    let file = place.path("integrations/harbour.json");
+    let harbour = std::fs::read_to_string(&file).unwrap();
+    let first = "\"config\": { \"path\": \"/oauth/userinfo\" }";
+    assert!(harbour.contains(first));
+    std::fs::write(&file, harbour.replace(first, "\"config\": { \"method\": \"post\", \"path\": \"/v1/validate\" }"))
+        .unwrap();
+    let worker = place.worker();
+    let account = worker.import(&oauth("a", "hang"));
+    assert_eq!(provider.requests("POST /v1/validate"), 1);
+    assert_eq!(account["reason"]["code"], "outcome_unknown", "{account}");
+    let id = account["id"].as_str().unwrap();
+    let left = place.run(&["replay", "start", id, "--json"]).ended(1).json();
+    assert_eq!(left["refused"], json!({ "outcome_unknown": 1 }));
+    worker.stop();
+}
+
+#[test]
 fn half_a_request_from_a_slow_client_does_not_hold_up_a_stop() {
     let place = Place::offline();
     for half in ["GET /integrated-account HT", "POST /integrated-account HTTP/1.1\r\ncontent-length: 100\r\n\r\n{"] {

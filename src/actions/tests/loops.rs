@@ -227,3 +227,28 @@ fn a_lost_answer_of_an_item_ends_the_run_in_doubt_about_that_item() {
     assert_eq!(ran.ending(), "post_install post outcome_unknown");
     assert!(ran.stepper.doubt().is_some());
 }
+
+#[test]
+fn a_loop_that_asks_nobody_lets_its_driver_look_up_now_and_then_and_loses_nothing_by_it() {
+    let config = post_install(json!([
+        { "type": "transform", "name": "each", "loop_on": "items", "config": "index * 2" },
+        { "type": "transform", "config": "$sum(steps.each.result)" },
+    ]));
+    let mut stepper = Stepper::new(start(&config, items(100)));
+    let tick = Tick { now_ms: NOW_MS, active_ms: 0, jitter: 0 };
+    let mut input = Input::Begin;
+    let mut looks = 0;
+    while let Output::Wait { after, .. } = stepper.next(input, tick) {
+        assert!(after.is_zero());
+        looks += 1;
+        // It may be put away in between.
+        let saved = serde_json::to_string(&stepper.progress()).unwrap();
+        let mut given = start(&config, items(100));
+        given.progress = Some(serde_json::from_str(&saved).unwrap());
+        stepper = Stepper::new(given);
+        input = Input::Begin;
+    }
+    assert!(looks >= 5, "{looks}");
+    let trace = stepper.trace().to_value();
+    assert_eq!(trace.as_array().unwrap().last().unwrap()["result"], json!(9900));
+}

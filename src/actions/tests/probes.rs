@@ -85,7 +85,7 @@ fn a_probe_that_does_not_tell_leaves_the_outcome_unknown() {
         (false, false, unavailable, "post_install hook outcome_unknown"),
         (false, false, vec![Reply::Lost(SendError::Tls("m".to_owned()))], "post_install hook outcome_unknown"),
         (false, false, vec![Reply::Json(401, json!({}))], "post_install hook outcome_unknown"),
-        (false, true, vec![Reply::Json(401, json!({}))], "refused credential_refused"),
+        (false, true, vec![Reply::Json(401, json!({}))], "post_install hook outcome_unknown"),
         (true, true, vec![Reply::Json(401, json!({})), Reply::NoToken(dead)], "post_install hook outcome_unknown"),
     ] {
         let mut given = start(&config(&json!({ "continue_on_error": true })), json!({}));

@@ -136,3 +136,63 @@ fn a_word_about_one_request_says_nothing_about_a_later_one() {
         assert_eq!(successor.ending(), "post_install 4 outcome_unknown");
     }
 }
+
+/// A request that is sent again under its key when its answer is lost.
+fn keyed() -> Value {
+    config(&json!({ "idempotency_key": true }))
+}
+
+#[test]
+fn a_keyed_request_without_any_answer_is_in_doubt_since_another_run_would_have_another_key() {
+    let config = keyed();
+    for last in [lost(), Reply::Json(503, json!({}))] {
+        let mut replies = vec![me(), lost(), lost(), lost(), lost(), last];
+        let ended = run(start(&config, json!({})), &replies);
+        assert_eq!(ended.ending(), "post_install hook outcome_unknown");
+        let resent = run(told(&ended, &config, Unknown::Resend), &[Reply::Json(201, json!({}))]);
+        assert_eq!((resent.ending().as_str(), &resent.sent[0]), ("succeeded", &ended.sent[1]), "under the same key");
+        let crashed = run(start(&config, json!({})), &[me(), Reply::Crash]);
+        replies.remove(0);
+        let successor = run(crashed.resumed(start(&config, json!({}))), &replies);
+        assert_eq!(successor.ending(), "post_install hook outcome_unknown");
+    }
+}
+
+#[test]
+fn a_keyed_request_that_was_refused_or_never_went_out_is_in_no_doubt() {
+    let config = keyed();
+    let refused = run(start(&config, json!({})), &[me(), lost(), Reply::Json(422, json!({}))]);
+    assert_eq!(refused.ending(), "post_install hook upstream_rejected");
+    let away = || Reply::Lost(SendError::Connect("m".to_owned()));
+    let ended = run(start(&config, json!({})), &[me(), away(), away(), away(), away(), away()]);
+    assert_eq!(ended.ending(), "post_install hook upstream_unavailable");
+}
+
+#[test]
+fn what_the_version_before_saved_is_gone_on_from() {
+    let config = config(&json!({}));
+    let step = json!({
+        "began_ms": 1, "attempts": 2, "failures": 1, "rate_limited": 0, "rate_limited_ms": 0, "refresh_failures": 0,
+        "renewed": false, "replayed": false,
+    });
+    let entry = json!({
+        "phase": "post_install", "index": 1, "type": "request", "attempt": 1, "status": "success", "duration_ms": 3,
+        "http_status": 200, "result": { "id": "me" },
+    });
+    let mut saved = json!({
+        "phase": "post_install", "index": 2, "step": step, "active_ms": 5, "writes": { "before": 1 },
+        "steps": { "0": { "result": { "before": 1 } }, "1": { "result": { "id": "me" }, "response": null } },
+        "previous": { "id": "me" }, "trace": [entry],
+    });
+    let resumed = |saved: &Value, replies: &[Reply]| {
+        let mut given = start(&config, json!({}));
+        given.progress = Some(serde_json::from_value(saved.clone()).unwrap());
+        run(given, replies)
+    };
+    let ran = resumed(&saved, &[Reply::Json(201, json!({ "id": "h" }))]);
+    assert_eq!((ran.ending().as_str(), ran.sent.len()), ("succeeded", 1));
+    assert_eq!((&seen(&ran)["me"], &ran.stepper.context()["before"]), (&json!({ "id": "me" }), &json!(1)));
+    saved["intent"] = json!({ "method": "POST", "url": "https://api.example.test/hooks", "headers": [], "body": null });
+    let doubtful = resumed(&saved, &[]);
+    assert_eq!(doubtful.ending(), "post_install hook outcome_unknown");
+}

@@ -187,15 +187,16 @@ impl Trial {
         };
         loop {
             let left = self.case.budgets.run.saturating_sub(now.elapsed);
-            if left.is_zero() {
-                let phase = self.stepper.phase();
-                let failure = self.stepper.doubt().unwrap_or_else(|| too_late(&self.case.budgets));
-                let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.run.from_phase));
-                return self.end((ending, Some(failure.into_reason(phase, None))), now.at_ms);
+            if left.is_zero() && !matches!(input, Input::Answered(_) | Input::Unanswered(_)) {
+                return self.too_late(&now);
             }
             let tick = Tick { now_ms: now.at_ms, active_ms: now.elapsed.as_millis() as u64, jitter: now.jitter };
             input = match self.stepper.next(input, tick) {
                 Output::Done(outcome) => return self.end(ending_of(outcome, self.run.from_phase), now.at_ms),
+                _ if left.is_zero() => {
+                    self.stepper.withdraw();
+                    return self.too_late(&now);
+                }
                 Output::Send(mut request) => {
                     request.timeout = request.timeout.min(left);
                     let step = Some(Step { phase: self.stepper.phase(), label: self.stepper.label() });
@@ -209,9 +210,19 @@ impl Trial {
                     Ok(request) => return self.ask(request, None, State::Refresh { repeated: false }),
                     Err(failure) => Input::NotRefreshed(failure),
                 },
+                // Not a pause, but a look up from a loop.
+                Output::Wait { after, .. } if after.is_zero() => Input::Waited,
                 Output::Wait { reason, after, .. } => return self.wait(word(reason), after.min(left), State::Wait),
             };
         }
+    }
+
+    /// The end of the run's time.
+    fn too_late(&mut self, now: &Now) -> Ask {
+        let phase = self.stepper.phase();
+        let failure = self.stepper.doubt().unwrap_or_else(|| too_late(&self.case.budgets));
+        let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.run.from_phase));
+        self.end((ending, Some(failure.into_reason(phase, None))), now.at_ms)
     }
 
     fn ask(&mut self, request: Request, step: Option<Step>, state: State) -> Ask {

@@ -86,6 +86,26 @@ fn a_try_that_comes_to_nothing_lets_another_one_try() {
 }
 
 #[test]
+fn a_host_that_answers_that_it_was_asked_too_often_fails_no_more() {
+    let mut bench = Bench::new();
+    bench.fail(5);
+    bench.later(POLICY.base);
+    assert_eq!(bench.pass(), Pass::Probe);
+    assert_eq!(bench.answered(1, Verdict::Limited, true), Change::Opened(GateReason::Circuit));
+    assert_eq!(bench.pass(), Pass::Free, "every account waits for its own limit");
+}
+
+#[test]
+fn a_closed_one_that_nobody_comes_to_any_more_is_forgotten() {
+    let mut bench = Bench::new();
+    bench.fail(5);
+    bench.later(POLICY.base);
+    assert!(!bench.door.is_idle(bench.now), "somebody has to try it");
+    bench.later(STALE);
+    assert!(bench.door.is_idle(bench.now));
+}
+
+#[test]
 fn a_limit_closes_it_opens_with_what_is_no_limit_and_a_second_limit_is_no_news() {
     let mut bench = Bench::new();
     assert!(bench.door.shut(GateReason::RateLimit, Duration::from_secs(9), bench.now));

@@ -89,6 +89,18 @@ async fn hosts_that_fail_for_one_account_each_are_forgotten() {
     assert!(gates.lock().len() <= REMEMBERED);
 }
 
+#[tokio::test(start_paused = true)]
+async fn gates_that_others_closed_and_nobody_here_came_to_are_forgotten() {
+    let (gates, _) = gates();
+    for number in 0..5_000 {
+        let Way { install, host } = way(&format!("{number}.test"));
+        let closed = ClosedGate { install, host: host.to_string(), reason: GateReason::Circuit, left_ms: 1_000 };
+        gates.learn(vec![closed]);
+        tokio::time::advance(Duration::from_secs(2)).await;
+    }
+    assert!(gates.lock().len() <= REMEMBERED);
+}
+
 #[test]
 fn only_a_host_that_does_not_answer_or_cannot_fails() {
     let answer = |status| Ok(Response { status, headers: Vec::new(), body: Vec::new() });

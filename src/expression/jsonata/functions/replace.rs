@@ -21,7 +21,7 @@ const SHORT: usize = 4 * 1024;
 /// Fails where `$replace` of these arguments would get too long; undefined where not.
 pub(in super::super) fn check() -> HostFunction {
     HostFunction::new(4, |args, _| if too_long(args) { Err(Error::new("text_too_long")) } else { Ok(None) })
-    .without_input()
+        .without_input()
 }
 
 fn too_long(args: &[Option<Value>]) -> bool {
