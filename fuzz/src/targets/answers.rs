@@ -107,7 +107,7 @@ fn config(format: Option<&str>, paging: usize, expressions: usize) -> Value {
     match expressions {
         1 => {
             config["error_expression"] =
-                json!("response.error ? { 'status': response.code, 'message': response.error }")
+                json!("response.error ? { 'status': response.code, 'message': response.error }");
         }
         2 => {
             config["rate_limit"] = json!({

@@ -9,8 +9,11 @@ mod expressions;
 mod formats;
 mod urls;
 
+/// A target: its name, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The targets by name, which is also the name of their folder under `fuzz/corpus`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[Target] = &[
     ("answers", answers::run),
     ("definitions", definitions::run),
     ("expressions", expressions::run),
