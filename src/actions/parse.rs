@@ -18,16 +18,17 @@ pub(super) struct Parsed {
 
 /// Reads a body: as the definition says, else JSON if it is some, XML if it calls itself that, else text. Nothing is null.
 pub(super) fn body(response: &Response, format: AnswerFormat) -> Parsed {
-    if response.status == 204 || response.body.is_empty() {
+    // Some servers begin with a byte order mark, which is no part of what they say.
+    let bytes = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body);
+    if response.status == 204 || bytes.is_empty() {
         return Parsed { body: Value::Null, broken: None };
     }
-    let bytes = &response.body;
     let (read, broken) = match format.format {
         Some(ResponseFormat::Json) => (json(bytes), "the answer is no JSON, which `api_response_format` says it is"),
         Some(ResponseFormat::Xml) => (xml(bytes), "the answer is no XML, which `api_response_format` says it is"),
         Some(ResponseFormat::Csv) => (csv(bytes), "the answer is no table, which `api_response_format` says it is"),
         Some(ResponseFormat::Text) => (Some(text(bytes)), ""),
-        None => return by_type(response, format.strict),
+        None => return by_type(response, bytes, format.strict),
     };
     match read {
         Some(body) => Parsed { body, broken: None },
@@ -35,8 +36,7 @@ pub(super) fn body(response: &Response, format: AnswerFormat) -> Parsed {
     }
 }
 
-fn by_type(response: &Response, strict: Option<bool>) -> Parsed {
-    let bytes = &response.body;
+fn by_type(response: &Response, bytes: &[u8], strict: Option<bool>) -> Parsed {
     if let Some(body) = json(bytes) {
         return Parsed { body, broken: None };
     }
@@ -88,7 +88,6 @@ fn text(bytes: &[u8]) -> Value {
 
 /// Each row as an object by the first row's names. What a row lacks is absent, what it has beyond the names is left out.
 fn csv(bytes: &[u8]) -> Option<Value> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let names: Vec<String> =
         reader.byte_headers().ok()?.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
@@ -124,6 +123,9 @@ mod tests {
         use ResponseFormat::{Csv, Json, Text, Xml};
         for (kind, body, format, expected) in [
             ("application/json", "{\"a\":1}", None, json!({ "a": 1 })),
+            ("application/json", "\u{feff}{\"a\":1}", None, json!({ "a": 1 })),
+            ("text/html", "\u{feff}{}", Some(Json), json!({})),
+            ("text/plain", "\u{feff}plain", None, json!("plain")),
             ("text/plain", "[1]", None, json!([1])),
             ("text/plain", "plain", None, json!("plain")),
             ("text/html", "<p>no</p>", None, json!("<p>no</p>")),

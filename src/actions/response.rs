@@ -192,14 +192,13 @@ fn asked_to_wait(headers: &Value) -> Option<String> {
 fn select(path: &ResponsePath, body: Arc<Value>) -> Result<Value, Failure> {
     // Neither time nor randomness has a say in which part of an answer is wanted.
     let found = match &*body {
-        Value::Object(_) => path.object.evaluate_over(&body),
+        Value::Null => return Ok(Value::Null),
         Value::Array(_) => {
             let mut scope = Scope::new(Map::new(), 0, 0);
             scope.set("data", body);
             path.array.evaluate(&scope)
         }
-        _ if path.object.source().trim() == "$" => return Ok(Arc::unwrap_or_clone(body)),
-        _ => return Ok(Value::Null),
+        _ => path.object.evaluate_over(&body),
     };
     found.map(Option::unwrap_or_default).map_err(|error| expression_failure("response_path failed", &error))
 }
@@ -256,6 +255,8 @@ mod tests {
             ("$", json!([[1], [2]]), json!([[1], [2]])),
             ("$", json!("text"), json!("text")),
             ("id", json!("text"), json!(null)),
+            ("$split($, ' ')", json!("two words"), json!(["two", "words"])),
+            ("$ + 1", json!(1), json!(2)),
             ("id", json!(null), json!(null)),
         ] {
             assert_eq!(selected(source, body.clone()), expected, "{source} of {body}");

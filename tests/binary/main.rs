@@ -15,6 +15,7 @@ mod caps;
 mod configuration;
 mod definitions;
 mod demo;
+mod engine;
 mod eval;
 mod events;
 mod examples;

@@ -5,6 +5,7 @@ mod http;
 mod mq;
 mod place;
 mod provider;
+mod upstream;
 mod worker;
 
 use std::thread;
@@ -15,6 +16,7 @@ pub use http::{Answer, Request, Stream, get, post};
 pub use mq::{Mq, with_id};
 pub use place::{DISABLED, INSTALL, Place, Scratch, api_key, envelope, installs, oauth};
 pub use provider::Provider;
+pub use upstream::Upstream;
 pub use worker::Worker;
 
 /// Longer than anything here takes on a slow machine. The slowest is a refresh that is repeated, after 25 s.

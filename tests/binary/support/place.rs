@@ -57,7 +57,12 @@ pub struct Place {
 impl Place {
     /// A place whose definitions name a provider that is not there.
     pub fn offline() -> Self {
-        Self::make(NOWHERE, &[])
+        Self::offline_with(&[])
+    }
+
+    /// The same with settings, `section.key = value` each.
+    pub fn offline_with(settings: &[&str]) -> Self {
+        Self::make(NOWHERE, settings)
     }
 
     /// A place whose definitions name `provider`.

@@ -2,6 +2,19 @@
 
 pub(super) const DAY_MS: i64 = 86_400_000;
 
+/// A number of an author's as a whole one, no farther from zero than the calendar can be reckoned with. All dates that
+/// can be told are much nearer.
+pub(super) fn whole(number: f64) -> i64 {
+    const FAR: f64 = 1e16;
+    number.clamp(-FAR, FAR) as i64
+}
+
+/// Minutes east of UTC; what no zone has stays out of the reckoning's way.
+pub(super) fn minutes(number: f64) -> i64 {
+    const FAR: f64 = 1e6;
+    number.clamp(-FAR, FAR) as i64
+}
+
 /// A moment of the calendar. Months and days beyond their range lead into the next or the previous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fields {

@@ -106,7 +106,9 @@ fn dated(parsed: Option<parse::Parsed>, zone: Option<&Zone>, now_ms: i64) -> Res
 fn zone_of(value: &Value) -> Result<Zone, &'static str> {
     match value {
         Value::String(name) => Zone::parse(name).ok_or("unsupported zone"),
-        Value::Number(minutes) => minutes.as_f64().map(|minutes| Zone::Fixed(minutes as i64)).ok_or("unsupported zone"),
+        Value::Number(minutes) => {
+            minutes.as_f64().map(|minutes| Zone::Fixed(calendar::minutes(minutes))).ok_or("unsupported zone")
+        }
         _ => Err("unsupported zone"),
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::calendar::{DAY_MS, Fields, days_in_month};
+use super::calendar::{DAY_MS, Fields, days_in_month, whole};
 use super::duration::{Duration, UNITS, Unit, count};
 use super::zone::Zone;
 
@@ -93,7 +93,7 @@ impl Moment {
         let (mut weekday, mut by_week, mut ordinal, mut by_day) = (fields.weekday(), false, None, false);
         let mut definite = false;
         for (name, value) in values.iter().filter(|(_, value)| !value.is_null()) {
-            let value = count(value).ok_or("not_a_date_field")? as i64;
+            let value = whole(count(value).ok_or("not_a_date_field")?);
             match name.to_ascii_lowercase().trim_end_matches('s') {
                 "year" => fields.year = value,
                 "month" => (fields.month, by_day) = (value, true),

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::calendar::{Fields, days_in_month, days_in_year, is_leap, weeks_in_year};
+use super::calendar::{Fields, days_in_month, days_in_year, is_leap, minutes, weeks_in_year, whole};
 use super::iso;
 use super::moment::{Date, Moment};
 use super::parse::{MONTHS, WEEKDAYS};
@@ -134,7 +134,7 @@ pub(super) fn read(members: &Map<String, Value>) -> Option<Date> {
     }
     // The engine counts in doubles.
     let number = |name: &str| members[name].as_f64();
-    let field = |name: &str| number(name).map(|number| number as i64);
+    let field = |name: &str| number(name).map(whole);
     let fields = Fields {
         year: field("year")?,
         month: field("month")?,
@@ -147,11 +147,11 @@ pub(super) fn read(members: &Map<String, Value>) -> Option<Date> {
     let offset = number("offset")?;
     let name = members["zoneName"].as_str()?;
     let zone = match (members["isOffsetFixed"].as_bool()?, name) {
-        (true, _) => Zone::Fixed(offset as i64),
+        (true, _) => Zone::Fixed(minutes(offset)),
         (false, "UTC") => Zone::System,
         (false, name) => Zone::named(name)?,
     };
-    Some(Moment::new(fields.local_ms() - (offset * 60_000.0) as i64, zone))
+    Some(Moment::new(fields.local_ms().saturating_sub(whole(offset * 60_000.0)), zone))
 }
 
 fn is_one(members: &Map<String, Value>) -> bool {
