@@ -11,8 +11,16 @@ mod targets;
 /// Mutations of each text that is kept.
 const MUTATIONS: u64 = 6;
 
+/// The stack that the program gives its own threads, and more for a build without optimisation.
+const STACK_BYTES: usize = 64 << 20;
+
+fn pass(name: &'static str) {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    thread.spawn(|| over_corpus(name)).unwrap().join().unwrap();
+}
+
 /// Runs a target over its corpus.
-fn pass(name: &str) {
+fn over_corpus(name: &str) {
     let (_, run) = targets::TARGETS.iter().find(|(known, _)| *known == name).unwrap();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(format!("{name}.jsonl"));
     let kept: Vec<String> =
