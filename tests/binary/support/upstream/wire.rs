@@ -99,7 +99,7 @@ impl Answer {
         Self { status: 0, headers: Vec::new(), body: Body::Raw(bytes.into()) }
     }
 
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
