@@ -14,7 +14,6 @@ use super::lint::secrets::masked;
 use super::model::{Install, Integration};
 use super::node::Node;
 use super::{DefinitionHash, IntegrationRef};
-use crate::seal::canonical_json;
 
 /// What a run works with.
 #[derive(Clone, PartialEq)]
@@ -64,15 +63,16 @@ impl Effective {
         Self { integration: integration.face(), config, environment_variables, secret_environment_variables }
     }
 
-    /// The document as canonical JSON, to be sealed.
+    /// The document as JSON, to be sealed. Its members keep the author's order: bodies are written in it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        canonical_json(&json!({
+        let document = json!({
             "integration": self.integration,
             "config": self.config,
             "environment_variables": self.environment_variables,
             "secret_environment_variables": self.secret_environment_variables,
-        }))
+        });
+        document.to_string().into_bytes()
     }
 
     /// Reads what [`Effective::to_bytes`] wrote.
@@ -120,7 +120,7 @@ impl Effective {
         document
     }
 
-    /// SHA-256 of the canonical JSON.
+    /// SHA-256 of [`Effective::to_bytes`].
     #[must_use]
     pub fn hash(&self) -> DefinitionHash {
         let mut hash = [0; 32];
@@ -180,12 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_depends_on_the_content_and_not_on_the_order_of_keys() {
+    fn the_hash_depends_on_the_content_and_on_the_order_of_members_which_bodies_are_written_in() {
         let one = merged(&json!({ "a": 1, "b": { "c": 2, "d": 3 } }), &json!({}));
         let two = merged(&json!({ "b": { "d": 3, "c": 2 }, "a": 1 }), &json!({}));
         let other = merged(&json!({ "a": 1, "b": { "c": 2, "d": 4 } }), &json!({}));
-        assert_eq!(one.hash(), two.hash());
+        assert_eq!(one.hash(), one.clone().hash());
+        assert_ne!(one.hash(), two.hash());
         assert_ne!(one.hash(), other.hash());
+        let read = Effective::from_bytes(&two.to_bytes()).unwrap();
+        assert_eq!(read.config.keys().collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]
