@@ -1,9 +1,9 @@
 //! Checking definitions before they run: everything that is wrong or looks wrong, in the order of the document.
 //!
-//! The tour: [`files`] reads documents and holds them against each other; [`walk`] goes through a document along the table
-//! of `vocabulary` and looks at every member, expression and template ([`language`], [`request`], [`steps`], [`secrets`]);
-//! [`names`] compares what is used with what an account brings; [`compiled`] asks the compiler, again and again until it
-//! has nothing left to say, so that what is wrong is said in one place only; [`position`] finds the line.
+//! The tour: `files` reads documents and holds them against each other; `walk` goes through a document along the table
+//! of `vocabulary` and looks at every member, expression and template (`language`, `request`, `steps`, `secrets`);
+//! `names` compares what is used with what an account brings; `compiled` asks the compiler, again and again until it
+//! has nothing left to say, so that what is wrong is said in one place only; `position` finds the line.
 //!
 //! Promises: nothing is applied, fetched or evaluated over data, and no finding repeats a value that may be a secret.
 
