@@ -95,10 +95,11 @@ impl Accounts {
             let event = commit.transition.as_ref().map(|write| Unpublished::of(commit.account, &write.event));
             match self.store.commit(commit, Patience::Endless).await? {
                 Committed::Done => {
-                    self.forget(&dropped).await;
                     if let (Some(transition), Some(event)) = (transition, event) {
                         self.told(transition.word, event);
                     }
+                    // Nobody waits for a bucket to hear of the transition.
+                    self.forget(&dropped).await;
                     return Ok(Advanced::Committed(transition.map(|transition| transition.word)));
                 }
                 Committed::FenceLost => return Ok(Advanced::Lost),
