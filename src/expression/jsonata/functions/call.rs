@@ -89,13 +89,3 @@ pub(super) fn text(args: &[Option<Value>], index: usize) -> Result<Option<Cow<'_
         Some(Value::Null | Value::Array(_) | Value::Object(_)) => Err("not_text"),
     }
 }
-
-/// Whether JavaScript takes the `index`th argument for true.
-pub(super) fn is_truthy(args: &[Option<Value>], index: usize) -> bool {
-    match argument(args, index) {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-        Some(Value::Bool(true) | Value::Array(_) | Value::Object(_)) => true,
-    }
-}

@@ -6,7 +6,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::Function;
-use super::call::{Outcome, is_truthy, on_context, text};
+use super::call::{Outcome, argument, on_context, text};
+use super::js::truthy;
 
 pub(super) const FUNCTIONS: &[Function] =
     &[("base64decode", || on_context(2, decode)), ("base64encode", || on_context(2, encode))];
@@ -15,7 +16,7 @@ pub(super) const FUNCTIONS: &[Function] =
 fn encode(args: &[Option<Value>]) -> Outcome {
     let text = text(args, 0)?.unwrap_or_default();
     let encoded =
-        if is_truthy(args, 1) { BASE64_URL_SAFE_NO_PAD.encode(&*text) } else { BASE64_STANDARD.encode(&*text) };
+        if truthy(argument(args, 1)) { BASE64_URL_SAFE_NO_PAD.encode(&*text) } else { BASE64_STANDARD.encode(&*text) };
     Ok(Some(encoded.into()))
 }
 
@@ -28,7 +29,7 @@ fn decode(args: &[Option<Value>]) -> Outcome {
             .with_decode_allow_trailing_bits(true),
     );
     let Some(text) = text(args, 0)? else { return Ok(None) };
-    let url_safe = is_truthy(args, 1);
+    let url_safe = truthy(argument(args, 1));
     let standard = |c: char| match c {
         '-' if url_safe => '+',
         '_' if url_safe => '/',

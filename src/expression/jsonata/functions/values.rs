@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Function;
 use super::call::{Outcome, argument, plain};
+use super::js::truthy;
 use crate::expression::text::{Nulls, push_value, trim};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -27,7 +28,7 @@ fn remove_empty(args: &[Option<Value>]) -> Outcome {
         Some(Value::Array(items)) => items.is_empty(),
         Some(Value::String(text)) => text.is_empty(),
         // What JavaScript asks for is the length, which other values have only as a member.
-        Some(Value::Object(members)) => !members.get("length").is_some_and(is_truthy),
+        Some(Value::Object(members)) => !members.get("length").is_some_and(|length| truthy(Some(length))),
         Some(Value::Bool(_) | Value::Number(_)) => true,
     };
     Ok(argument(args, 0).filter(|_| !is_empty).cloned())
@@ -38,21 +39,12 @@ fn remove_empty_items(args: &[Option<Value>]) -> Outcome {
     let kept = |value: &&Value| match value {
         Value::Array(items) => !items.is_empty(),
         Value::Object(members) => !members.is_empty(),
-        other => is_truthy(other),
+        other => truthy(Some(other)),
     };
     Ok(argument(args, 0).map(|value| match value {
         Value::Array(items) => Value::Array(items.iter().filter(kept).cloned().collect()),
         other => other.clone(),
     }))
-}
-
-fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Bool(true) | Value::Array(_) | Value::Object(_) => true,
-    }
 }
 
 /// What a JSON text says; null where it is none.
