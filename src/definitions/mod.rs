@@ -24,6 +24,7 @@ mod pagination;
 mod plan;
 mod rate_limit;
 mod request;
+mod request_plan;
 mod step;
 mod target;
 mod vocabulary;
@@ -42,12 +43,13 @@ pub use pagination::{
     Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
     MAX_PAGES, Pagination, Place as PaginationPlace,
 };
-pub use plan::{
-    Action, AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, OnUnknown, Parameter, Plan, Probe,
-    QueryArrayFormat, RequestPlan, ResponseFormat, ResponsePath, Scopes, Step, StepKind, Taken, Target,
-};
+pub use plan::{Action, OnUnknown, Plan, Probe, Step, StepKind};
 pub use rate_limit::{LimitScope, RateLimit};
 pub(crate) use request::header_name;
+pub use request_plan::{
+    AnswerFormat, Authorization, Body, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan,
+    ResponseFormat, ResponsePath, Scopes, Taken, Target,
+};
 pub(crate) use target::unresolved;
 pub use vocabulary::{installs_schema, integration_schema};
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::error::CompileError;
 use super::node::Node;
 use super::pagination;
-use super::plan::{
+use super::request_plan::{
     AnswerFormat, BodyFormat, Header, Inputs, Method, Parameter, QueryArrayFormat, RequestPlan, ResponsePath, Scopes,
 };
 use super::vocabulary::REQUEST;

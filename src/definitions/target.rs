@@ -5,7 +5,7 @@
 
 use super::error::CompileError;
 use super::node::Node;
-use super::plan::Target;
+use super::request_plan::Target;
 use crate::expression::Encoding;
 
 /// A base URL and a path, compiled. An absolute path is used as it is.

@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::{Cursor, DEFAULT_LIMIT, Format, Limit, Link, MAX_PAGES, Pagination, Place};
 use crate::definitions::error::CompileError;
 use crate::definitions::node::{Node, join};
-use crate::definitions::plan::{Header, OnUnknown, StepKind, Target};
+use crate::definitions::plan::{OnUnknown, StepKind};
 use crate::definitions::request::header_name;
+use crate::definitions::request_plan::{Header, Target};
 use crate::expression::Encoding;
 
 /// Members of every format's `config`.

@@ -8,7 +8,7 @@ mod compile;
 #[cfg(test)]
 mod tests;
 
-use super::plan::{Header, Target};
+use super::request_plan::{Header, Target};
 use crate::expression::Expression;
 
 pub(super) use compile::{choose, compile};

@@ -6,7 +6,7 @@ use super::fields::header_name;
 use super::layers::Layers;
 use crate::definitions::error::CompileError;
 use crate::definitions::node::Node;
-use crate::definitions::plan::Authorization;
+use crate::definitions::request_plan::Authorization;
 use crate::expression::{Encoding, Text};
 
 /// The uppermost layer's; `config` is the place of what no layer says.

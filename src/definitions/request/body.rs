@@ -4,7 +4,7 @@ use super::fields;
 use super::layers::Layers;
 use crate::definitions::error::CompileError;
 use crate::definitions::node::Node;
-use crate::definitions::plan::{Body, BodyFormat, Method, QueryArrayFormat};
+use crate::definitions::request_plan::{Body, BodyFormat, Method, QueryArrayFormat};
 
 /// The widest indentation of XML.
 const MAX_SPACES: u64 = 8;

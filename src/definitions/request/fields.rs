@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::definitions::error::CompileError;
 use crate::definitions::node::Node;
-use crate::definitions::plan::{Header, Parameter};
+use crate::definitions::request_plan::{Header, Parameter};
 use crate::definitions::target;
 use crate::expression::Encoding;
 use crate::upstream::is_reserved_header;

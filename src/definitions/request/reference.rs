@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields;
 use crate::definitions::error::CompileError;
 use crate::definitions::node::Node;
-use crate::definitions::plan::{Inputs, Taken};
+use crate::definitions::request_plan::{Inputs, Taken};
 use crate::definitions::target;
 
 /// Why a unified model is no target.

@@ -6,28 +6,29 @@
 
 mod bulk;
 mod claims;
+mod connection;
 mod definitions;
 mod gates;
+mod lock;
 mod operators;
 mod outbox;
 mod reads;
 mod writes;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
-use tokio::sync::{Mutex, MutexGuard, watch};
-use tokio::time::Instant;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::group::{Group, Write, Written};
 use super::handed::Handed;
-use super::migrate::{self, STEPS};
+use super::migrate;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
     DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patience,
@@ -35,21 +36,11 @@ use super::{
     Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, VersionEntry,
 };
 use crate::lifecycle::{Region, Status};
-use crate::reconnect::Reconnect;
 use crate::seal::Sealed;
 use crate::tasks::Tasks;
 
-/// How long to wait for another process's write.
-const BUSY: Duration = Duration::from_secs(5);
-
-/// The first version without the WAL-reset race (sqlite.org/wal.html#walresetbug).
-const OLDEST: i64 = 3_051_003;
-
 /// How long closing in order may take.
 const CLOSING: Duration = Duration::from_secs(1);
-
-/// How often other processes' writes are looked for.
-const POLL: Duration = Duration::from_millis(100);
 
 /// The time in SQLite, in milliseconds since the epoch.
 macro_rules! now {
@@ -58,6 +49,9 @@ macro_rules! now {
     };
 }
 use now;
+
+use connection::{BUSY, Writer, check_version, migrate, poll};
+pub use lock::FileLock;
 
 /// The store in a file.
 #[derive(Debug)]
@@ -98,7 +92,7 @@ impl Sqlite {
             .busy_timeout(BUSY)
             .foreign_keys(true)
             .disable_statement_logging();
-        let writer = Arc::new(Writer { options: options.clone(), idle: Mutex::new(None) });
+        let writer = Arc::new(Writer::new(options.clone()));
         let mut connection = writer.take().await?;
         check_version(connection.get()).await?;
         if make {
@@ -123,124 +117,6 @@ impl Sqlite {
             gate_changes: watch::Sender::new(0),
             closing,
         })
-    }
-}
-
-/// The one connection that writes.
-#[derive(Debug)]
-struct Writer {
-    options: SqliteConnectOptions,
-    idle: Mutex<Option<SqliteConnection>>,
-}
-
-/// Connects. While another process makes the file, SQLite refuses at once to go over to WAL, whatever the busy timeout
-/// says, so that is tried again for as long.
-async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
-    let since = Instant::now();
-    let mut pauses = Reconnect::default();
-    loop {
-        match options.connect().await {
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("5") && since.elapsed() < BUSY => {
-                tokio::time::sleep(pauses.pause()).await;
-            }
-            connected => return connected,
-        }
-    }
-}
-
-impl Writer {
-    /// Waits for its turn and takes the connection out, which closes it unless it is [kept](Taken::keep).
-    async fn take(&self) -> Result<Taken<'_>, sqlx::Error> {
-        let mut idle = self.idle.lock().await;
-        let connection = match idle.take() {
-            Some(connection) => connection,
-            None => connect(&self.options).await?,
-        };
-        Ok(Taken { connection, idle })
-    }
-
-    /// Takes the connection and begins a transaction that has the write lock.
-    async fn begin(&self) -> Result<Taken<'_>, sqlx::Error> {
-        let mut taken = self.take().await?;
-        sqlx::query("BEGIN IMMEDIATE").execute(taken.get()).await?;
-        Ok(taken)
-    }
-}
-
-/// The writing connection in use.
-#[derive(Debug)]
-struct Taken<'a> {
-    connection: SqliteConnection,
-    idle: MutexGuard<'a, Option<SqliteConnection>>,
-}
-
-impl Taken<'_> {
-    fn get(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
-    }
-
-    async fn commit(mut self) -> Result<(), sqlx::Error> {
-        sqlx::query("COMMIT").execute(&mut self.connection).await?;
-        self.keep();
-        Ok(())
-    }
-
-    fn keep(self) {
-        let Self { connection, mut idle } = self;
-        *idle = Some(connection);
-    }
-}
-
-async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await?;
-    let number =
-        version.split('.').take(3).filter_map(|part| part.parse::<i64>().ok()).fold(0, |sum, part| sum * 1000 + part);
-    if number < OLDEST {
-        return Err(StoreError::Schema(format!(
-            "SQLite {version} can lose commits (WAL reset); 3.51.3 or newer is needed"
-        )));
-    }
-    Ok(())
-}
-
-/// Brings the schema up to date in one transaction, which also keeps a second process from doing the same.
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-    for step in STEPS.iter().filter(|step| step.version > found) {
-        sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
-        // PRAGMA takes no parameters; the number is ours.
-        let mark = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", step.version));
-        sqlx::raw_sql(mark).execute(&mut *connection).await?;
-        tracing::info!(migration = step.name, "the database was brought to schema {}", step.version);
-    }
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
-    let reached: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await?;
-    migrate::judge(reached).map_err(StoreError::Schema)
-}
-
-/// Looks for writes of other connections: `data_version` changes with each of them.
-async fn poll(options: SqliteConnectOptions, changes: watch::Sender<u64>, closing: CancellationToken) {
-    let mut connection = None;
-    let mut seen = 0_i64;
-    while !closing.is_cancelled() {
-        if connection.is_none() {
-            connection = options.connect().await.ok();
-        }
-        if let Some(open) = connection.as_mut() {
-            match sqlx::query_scalar::<_, i64>("PRAGMA data_version").fetch_one(open).await {
-                Ok(now) if now != seen => {
-                    seen = now;
-                    changes.send_modify(|count| *count += 1);
-                }
-                Ok(_) => {}
-                Err(_) => connection = None,
-            }
-        }
-        let _ = tokio::time::timeout(POLL, closing.cancelled()).await;
-    }
-    if let Some(open) = connection {
-        let _ = open.close().await;
     }
 }
 
@@ -453,36 +329,8 @@ impl Store for Sqlite {
         // only tidy: a disk that hangs does not hold up the end.
         let in_order = async {
             self.reads.close().await;
-            if let Some(connection) = self.writer.idle.lock().await.take() {
-                let _ = connection.close().await;
-            }
+            self.writer.close().await;
         };
         let _ = tokio::time::timeout(CLOSING, in_order).await;
-    }
-}
-
-/// Holds a database file for one worker process; released when dropped or when the process ends, however it ends.
-#[derive(Debug)]
-pub struct FileLock {
-    _file: std::fs::File,
-    /// The lock's file, beside the database.
-    pub path: PathBuf,
-}
-
-impl FileLock {
-    /// Takes the lock of the database in `file`. Holding it proves that no other worker lives.
-    ///
-    /// # Errors
-    /// `Ok(None)` when another process holds it; an I/O error when the lock file cannot be made.
-    pub fn take(file: &Path) -> std::io::Result<Option<Self>> {
-        let mut path = file.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: lock, path })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(error)) => Err(error),
-        }
     }
 }
