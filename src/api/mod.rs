@@ -4,6 +4,7 @@
 //! what looks like a web page's request (`guard`). Probes are on a listener of their own and show no data of accounts.
 
 mod events;
+mod gates;
 mod guard;
 mod import;
 mod list;
@@ -47,6 +48,7 @@ pub fn router(api: Api) -> Router {
         .route("/integrated-account/{id}", get(read::read))
         .route("/integrated-account/{id}/events", get(read::events))
         .route("/events", get(events::events))
+        .route("/gates", get(gates::closed))
         .fallback(|| async { Problem::not_found("path") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         // One byte more than a message may have, so that the answer can say what the limit is.

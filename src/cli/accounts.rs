@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::store::{Need, with_store};
@@ -122,8 +122,11 @@ pub(super) fn table(accounts: &[Account]) -> Table {
 async fn show(globals: &Globals, store: &Arc<dyn Store>, id: Uuid) -> Result<Exit, CliError> {
     let account = store.account(id).await?.ok_or_else(|| CliError::bad_input(format!("there is no account {id}")))?;
     let mut answer = account_answer(store, &account).await?;
+    let mut closed = store.closed_gates().await?;
+    closed.retain(|gate| gate.install == account.environment_integration_id);
     let mut output = globals.output();
     if output.is_json() {
+        answer["closed_gates"] = json!(closed);
         output.json(&answer)?;
         return Ok(Exit::Done);
     }
@@ -138,8 +141,6 @@ async fn show(globals: &Globals, store: &Arc<dyn Store>, id: Uuid) -> Result<Exi
     output.text("\n")?;
     output.text(&runs(&store.runs(id, RUNS).await?).to_string())?;
     output.text("\n")?;
-    let mut closed = store.closed_gates().await?;
-    closed.retain(|gate| gate.install == account.environment_integration_id);
     if !closed.is_empty() {
         output.text(&gates(&closed).to_string())?;
         output.text("\n")?;
@@ -228,8 +229,6 @@ fn plain(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
