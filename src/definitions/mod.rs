@@ -40,8 +40,8 @@ pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
 pub use names::Names;
 pub use pagination::{
-    Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
-    MAX_PAGES, Pagination, Place as PaginationPlace,
+    Compared as PaginationCompared, Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit,
+    Link as PaginationLink, MAX_PAGES, Pagination, Place as PaginationPlace,
 };
 pub use plan::{Action, OnUnknown, Plan, Probe, Step, StepKind};
 pub use rate_limit::{LimitScope, RateLimit};
