@@ -9,7 +9,7 @@ mod run;
 mod sessions;
 pub mod stub;
 
-pub use outfit::{budgets, open_upstream};
+pub use outfit::{address_policy, budgets, open_upstream};
 pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, read_definitions, wait_for_store};
 pub use run::{Worker, run};
 
