@@ -14,6 +14,7 @@ mod perform;
 mod playback;
 mod record;
 mod recording;
+mod schema;
 mod scrub;
 mod verdict;
 
@@ -23,13 +24,14 @@ use serde_json::{Map, Value};
 
 use crate::definitions::CompileError;
 use crate::lifecycle::Rejection;
-
 use crate::upstream::SendError;
+
 pub use case::{BEGINS_MS, Case};
 use perform::{Ask, Begun, Now, Told, Trial};
 use playback::Playback;
 pub use record::{Recorded, record};
 pub use recording::{Answer, Exchange, Expected, NoAnswer, Recording};
+pub use schema::recording_schema;
 pub use scrub::is_stand_in;
 pub use verdict::{Changed, Exchanged, Refused, Unanswered, Unused, Verdict, Waited};
 
