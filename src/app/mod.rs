@@ -19,6 +19,9 @@ pub enum StartError {
     /// What was given cannot be used: settings, keys, definitions, a file. Exit code 2.
     #[error("{0}")]
     BadInput(String),
+    /// The definitions' files cannot be used. Exit code 2.
+    #[error(transparent)]
+    Definitions(#[from] crate::definitions::LoadErrors),
     /// Something that is needed is not there: a port, a file's lock. Exit code 3.
     #[error("{0}")]
     Unavailable(String),

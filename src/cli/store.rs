@@ -14,10 +14,11 @@ use crate::telemetry::{self, Metrics};
 impl From<StartError> for CliError {
     fn from(error: StartError) -> Self {
         match error {
+            StartError::Definitions(errors) => errors.into(),
             StartError::BadInput(message) => Self::bad_input(message),
             StartError::Unavailable(message) => Self::unavailable(message),
             StartError::Database(error) => error.into(),
-            StartError::Failed(message) => Self { code: Exit::Findings, message, hint: None },
+            StartError::Failed(message) => Self::new(Exit::Findings, message),
         }
     }
 }

@@ -35,7 +35,7 @@ mod tests;
 pub use credential::CredentialPlan;
 pub use diff::{Difference, Kind, differences};
 pub use effective::Effective;
-pub use error::{CompileError, LoadError};
+pub use error::{CompileError, LoadError, LoadErrors};
 pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
 pub use names::Names;

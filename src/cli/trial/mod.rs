@@ -183,9 +183,7 @@ impl From<TrialError> for CliError {
             TrialError::Definition(_) | TrialError::Recording(_) | TrialError::Refused(_) => {
                 Self::bad_input(error.to_string())
             }
-            TrialError::Leak | TrialError::Rejected(_) => {
-                Self { code: Exit::Findings, message: error.to_string(), hint: None }
-            }
+            TrialError::Leak | TrialError::Rejected(_) => Self::new(Exit::Findings, error.to_string()),
         }
     }
 }

@@ -15,6 +15,13 @@ const STAND: &str = "/config/actions/post_install";
 /// Actions that run with every import.
 pub(super) const PHASES: [&str; 2] = ["post_install", "validation"];
 
+/// Every error that keeps a definition from being compiled.
+pub(in crate::definitions) fn refusals(effective: &Effective) -> Vec<CompileError> {
+    let mut bench = Bench { effective: effective.clone(), told: Vec::new() };
+    bench.exhaust(None);
+    bench.told
+}
+
 /// Every error of a definition: of its phases and credentials, and of what runs on demand or by reference.
 pub(super) fn errors(effective: &Effective) -> Vec<CompileError> {
     let mut bench = Bench { effective: effective.clone(), told: Vec::new() };
