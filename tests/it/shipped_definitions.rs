@@ -42,9 +42,15 @@ fn what_is_shipped_is_clean() {
     );
 }
 
+/// The pages for authors, one after the other.
+fn guide() -> String {
+    let pages = ["docs/definitions.md", "docs/pagination.md"];
+    pages.map(|page| fs::read_to_string(root().join(page)).unwrap()).join("\n")
+}
+
 #[test]
 fn the_guides_examples_have_no_errors() {
-    let guide = fs::read_to_string(root().join("docs/definitions.md")).unwrap();
+    let guide = guide();
     let mut count = 0;
     for block in guide.split("```json example\n").skip(1).filter_map(|rest| rest.split("```").next()) {
         let example: Value = serde_json::from_str(block).unwrap();
@@ -86,7 +92,7 @@ fn what_is_shipped_fits_the_schemas() {
         let schema = if file.parent().is_some_and(|it| it.ends_with("installs")) { &installs } else { &integration };
         assert_eq!(schema.faults(&json_of(&file)), None, "{}", file.display());
     }
-    let guide = fs::read_to_string(root().join("docs/definitions.md")).unwrap();
+    let guide = guide();
     let mut found = 0;
     for block in guide.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()) {
         let Ok(document) = serde_json::from_str::<Value>(block) else { continue };
@@ -138,7 +144,7 @@ fn recordings_are_held_against_their_schema_as_the_program_reads_them() {
     let schema = Schema::of(recording_schema());
     let shipped =
         fs::read_dir(root().join("examples/recordings")).unwrap().map(|entry| json_of(&entry.unwrap().path()));
-    let guide = fs::read_to_string(root().join("docs/definitions.md")).unwrap();
+    let guide = guide();
     let blocks = guide.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
     let shown = blocks.filter_map(|block| serde_json::from_str::<Value>(block).ok());
     let good: Vec<Value> = shipped.chain(shown.filter(|it| it.get("exchanges").is_some())).collect();

@@ -1,7 +1,7 @@
 //! Pagination: how a definition says that a list goes on.
 //!
 //! What the model system documents is `format`, the names in `config` and little of their meaning; what those names do
-//! here is written in docs/definitions.md and decided by [`compile()`] and `actions::paging`.
+//! here is written in docs/pagination.md and decided by [`compile()`] and `actions::paging`.
 
 mod compile;
 
