@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Account, Backlog, Credential, DefinitionHash, InstallEntry, IntegrationEntry, IntegrationRef, Left, RefreshIntent,
-    Run, RunView, StoreError, StoredEvent, Unpublished, VersionEntry,
+    Run, RunView, StoreError, StoredEvent, Unpublished, UsedOverride, VersionEntry,
 };
 use crate::lifecycle::UnknownWord;
 use crate::seal::Sealed;
@@ -303,6 +303,10 @@ pub(super) fn install(row: &impl Columns) -> Row<InstallEntry> {
         is_enabled: must(row.flag("is_enabled")?, "is_enabled")?,
         effective: hash(row, "effective")?,
     })
+}
+
+pub(super) fn used_override(row: &impl Columns) -> Row<UsedOverride> {
+    Ok(UsedOverride { account: must(row.id("account_id")?, "account_id")?, sealed: sealed(row, "sealed")? })
 }
 
 /// Reads one row of counts; columns as in each dialect's `BACKLOG`.

@@ -50,7 +50,7 @@ async fn write_all(writer: &Writer, group: &[Write]) -> Result<Vec<Written>, Row
 }
 
 /// An event that is to be inserted, and its account.
-type NewEvent<'a> = (Uuid, &'a Event);
+pub(super) type NewEvent<'a> = (Uuid, &'a Event);
 
 const FIND_MESSAGE: &str = "SELECT id, account_id, fingerprint FROM runs WHERE id = ?1 \
     UNION SELECT id, account_id, fingerprint FROM runs WHERE environment_id = ?2 AND message_id = ?3";
@@ -183,7 +183,7 @@ const INSERT_EVENTS: Bulk = Bulk::insert(
 
 const INSERT_OUTBOX: Bulk = Bulk::insert("INSERT INTO outbox (shard, account_id, sequence) VALUES ", "(?, ?, ?)");
 
-async fn insert_events(db: &mut SqliteConnection, events: &[NewEvent<'_>]) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_events(db: &mut SqliteConnection, events: &[NewEvent<'_>]) -> Result<(), sqlx::Error> {
     INSERT_EVENTS
         .run(db, events, |statement, (account, event)| {
             statement.bind(account).bind(event.sequence).bind(&event.event_type).bind(&event.envelope)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
 use tidewaiter::lifecycle::Status;
-use tidewaiter::store::postgres::{GATES_STATEMENTS, OPERATORS_STATEMENTS, Postgres, STATEMENTS};
+use tidewaiter::store::postgres::{GATES_STATEMENTS, OPERATORS_STATEMENTS, PATCH_STATEMENTS, Postgres, STATEMENTS};
 use tidewaiter::store::{Accepted, Commit, Committed, Patience, RelayPass, Relayed, Standing, Store as _, StoreError};
 use tidewaiter::tasks::Tasks;
 
@@ -15,7 +15,7 @@ use super::rows::{ALL_REGIONS, accept, activation, create, held, secrets, worker
 async fn every_statement_can_be_prepared_on_a_fresh_schema() {
     on_postgres(async |database| {
         let mut connection = PgConnection::connect(database.url()).await.unwrap();
-        for statement in STATEMENTS.iter().chain(OPERATORS_STATEMENTS).chain(GATES_STATEMENTS) {
+        for statement in STATEMENTS.iter().chain(OPERATORS_STATEMENTS).chain(GATES_STATEMENTS).chain(PATCH_STATEMENTS) {
             let prepared = connection.prepare(statement.into_sql_str()).await;
             assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
         }
