@@ -5,30 +5,49 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::{Accounts, PlanError};
 use crate::events::account_view;
 use crate::store::{Account, Store, StoreError};
 
-/// The account object with the results of its latest run's steps.
+/// The account object with its own override, masked, and the results of its latest run's steps.
+///
+/// # Errors
+/// When the store does not answer, or the override does not open.
+pub async fn account_answer(accounts: &Accounts, account: &Account) -> Result<Value, StoreError> {
+    let own = accounts.shown_override(account).await.map_err(|error| match error {
+        PlanError::Store(error) => error,
+        error => StoreError::Refused(error.to_string()),
+    })?;
+    account_answer_with(&accounts.store, account, own).await
+}
+
+/// The same where the override is shown as something else.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn account_answer(store: &Arc<dyn Store>, account: &Account) -> Result<Value, StoreError> {
+pub async fn account_answer_with(
+    store: &Arc<dyn Store>,
+    account: &Account,
+    integration_override: Value,
+) -> Result<Value, StoreError> {
     let latest = store.runs(account.id, 1).await?.into_iter().next();
     let trace = latest.and_then(|run| run.trace).and_then(|trace| serde_json::from_str(&trace).ok());
     let last_action_result = trace.map_or(Value::Null, |trace| last_action_result(&trace));
-    Ok(serde_json::to_value(Answer { account: account_view(account), last_action_result }).unwrap_or_default())
+    let answer = Answer { account: account_view(account), integration_override, last_action_result };
+    Ok(serde_json::to_value(answer).unwrap_or_default())
 }
 
 /// The account object of an account whose first run was only just made: no look at the store is needed.
 #[must_use]
 pub fn new_account_answer(account: &Account) -> impl Serialize {
-    Answer { account: account_view(account), last_action_result: Value::Null }
+    Answer { account: account_view(account), integration_override: Value::Null, last_action_result: Value::Null }
 }
 
 #[derive(Serialize)]
 struct Answer<V> {
     #[serde(flatten)]
     account: V,
+    integration_override: Value,
     last_action_result: Value,
 }
 

@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::{Accounts, PlanError, Spacing};
+use super::{Accounts, Spacing};
 use crate::actions::Progress;
 use crate::events::{EventCause, EventInput, envelope};
 use crate::lifecycle::{
@@ -42,6 +42,8 @@ words! {
         InstallMissing = "install_missing",
         /// Its install's definition cannot be run.
         DefinitionInvalid = "definition_invalid",
+        /// Its own override does not go with its install's definition.
+        OverrideInvalid = "override_invalid",
     }
 }
 
@@ -63,6 +65,10 @@ impl Ineligible {
             Self::InstallDisabled => "its install is not enabled",
             Self::InstallMissing => "its install is gone",
             Self::DefinitionInvalid => "its install's definition cannot be run; mend and apply it first",
+            Self::OverrideInvalid => {
+                "under its own `integration_override` its install's definition cannot be run (any more); patch the \
+                 override, or mend and apply the definition"
+            }
         }
     }
 }
@@ -117,12 +123,12 @@ impl Accounts {
         if let Some(objection) = objection(&candidate, order.unknown) {
             return Ok(Replayed::Refused(objection));
         }
-        let definition = match self.definition_of(candidate.install).await? {
-            Ok(definition) => definition,
-            Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
-        };
         let Some(account) = self.store.account(order.account).await? else {
             return Ok(Replayed::Refused(Ineligible::Absent));
+        };
+        let definition = match self.definition_for(&account).await? {
+            Ok(definition) => definition,
+            Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
         };
         if account.sequence != order.expected_sequence {
             return Ok(Replayed::Refused(Ineligible::Changed));
@@ -176,22 +182,6 @@ impl Accounts {
         match sealed {
             Ok(sealed) => Ok(Ok((left.definition, Some(sealed)))),
             Err(error) => Err(StoreError::Refused(format!("what run {run} left cannot be opened: {error}"))),
-        }
-    }
-
-    /// What a new run of this install's accounts would pin, or why there can be none.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn definition_of(&self, install: Uuid) -> Result<Result<DefinitionHash, Ineligible>, StoreError> {
-        let Some(entry) = self.catalog.install(install).await? else { return Ok(Err(Ineligible::InstallMissing)) };
-        if !entry.is_enabled {
-            return Ok(Err(Ineligible::InstallDisabled));
-        }
-        match self.catalog.plan(entry.effective).await {
-            Ok(_) => Ok(Ok(entry.effective)),
-            Err(PlanError::Store(error)) => Err(error),
-            Err(_) => Ok(Err(Ineligible::DefinitionInvalid)),
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn import(
             let Some(wait) = wait_header(&headers) else {
                 return Ok((StatusCode::CREATED, axum::Json(new_account_answer(&account))).into_response());
             };
-            let answer = account_answer(&api.store, &settled(&api, *account, wait).await?).await?;
+            let answer = account_answer(&api.intake.accounts, &settled(&api, *account, wait).await?).await?;
             Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
         }
         Disposition::Duplicate(id) => replayed(&api, id, wait_header(&headers)).await,
@@ -57,7 +57,7 @@ async fn replayed(api: &Api, id: Uuid, wait: Option<Duration>) -> Result<Respons
         Some(wait) => settled(api, account, wait).await?,
         None => account,
     };
-    let mut response = axum::Json(account_answer(&api.store, &account).await?).into_response();
+    let mut response = axum::Json(account_answer(&api.intake.accounts, &account).await?).into_response();
     response.headers_mut().insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
     Ok(response)
 }

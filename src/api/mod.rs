@@ -8,6 +8,7 @@ mod guard;
 mod import;
 mod list;
 mod looks;
+mod patch;
 mod probes;
 mod problem;
 mod read;
@@ -44,7 +45,7 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/integrated-account", post(import::import).get(list::list))
-        .route("/integrated-account/{id}", get(read::read))
+        .route("/integrated-account/{id}", get(read::read).patch(patch::patch))
         .route("/integrated-account/{id}/events", get(read::events))
         .route("/events", get(events::events))
         .fallback(|| async { Problem::not_found("path") })

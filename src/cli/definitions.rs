@@ -4,6 +4,8 @@ mod diff;
 mod lint;
 mod show;
 
+pub(super) use diff::{difference, difference_record};
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -57,6 +59,9 @@ pub(super) struct Show {
     /// The definition that this install's runs work with: integration, override and variables in one.
     #[arg(long, value_name = "INSTALL", value_parser = id, conflicts_with = "version")]
     effective: Option<Uuid>,
+    /// The definition that this account's next run works with: that of its install, under its own override.
+    #[arg(long, value_name = "ACCOUNT", value_parser = id, conflicts_with_all = ["version", "effective"])]
+    account: Option<Uuid>,
     /// Another version than the latest.
     #[arg(long, value_name = "N")]
     version: Option<i64>,
