@@ -125,7 +125,8 @@ impl Accounts {
         let becomes = match &request.integration_override {
             OverrideRequest::Keep => stored.clone(),
             OverrideRequest::Remove => None,
-            OverrideRequest::Set(own) => Some(own.clone()),
+            // One that changes nothing is none.
+            OverrideRequest::Set(own) => Some(own.clone()).filter(|own| !own.is_empty()),
         };
         Ok((stored, becomes))
     }

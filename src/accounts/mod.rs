@@ -7,6 +7,7 @@
 mod advance;
 mod answer;
 mod applied;
+mod broken;
 mod catalog;
 pub mod changes;
 mod definition;
@@ -29,6 +30,7 @@ use tokio::sync::Notify;
 pub use advance::{AdvanceError, Advanced, Ended, Held};
 pub use answer::{account_answer, account_answer_with, new_account_answer};
 pub use applied::{Applied, AppliedInstall, AppliedIntegration, Change};
+pub use broken::BrokenOverride;
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};

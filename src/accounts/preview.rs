@@ -5,7 +5,6 @@ use uuid::Uuid;
 
 use super::patch::{PatchError, PatchRequest};
 use super::{Accounts, PlanError};
-use crate::credentials::{Redactor, SecretPaths, secrets};
 use crate::definitions::{Difference, Kind, layer_differences, masked_layer};
 use crate::store::Account;
 
@@ -38,21 +37,9 @@ impl Accounts {
         if let Some((from, to)) = &draft.secrets {
             changes.extend(secret_changes(from, to));
         }
-        let (from, to) = &draft.overrides;
-        match (from, to) {
-            (None, None) => {}
-            (from, to) => {
-                let layer = |layer: &Option<Map<String, Value>>| layer.clone().unwrap_or_default();
-                let (from, to) = (layer(from), layer(to));
-                let redactor = secrets_of([&from, &to]);
-                let found = layer_differences(&from, &to).into_iter().map(|it| Difference {
-                    from: it.from.map(|value| hidden(&redactor, value)),
-                    to: it.to.map(|value| hidden(&redactor, value)),
-                    ..it
-                });
-                changes.extend(under("/integration_override", found));
-            }
-        }
+        let layer = |layer: &Option<Map<String, Value>>| layer.clone().unwrap_or_default();
+        let (from, to) = (layer(&draft.overrides.0), layer(&draft.overrides.1));
+        changes.extend(under("/integration_override", layer_differences(&from, &to)));
         let latest = self.store.runs(id, 1).await?.pop();
         let has_run = latest.is_some_and(|run| run.state != "finished");
         Ok(PatchPreview { changes, is_told: draft.transition.is_some(), has_run })
@@ -64,7 +51,7 @@ impl Accounts {
     /// When it does not open, or the store does not answer.
     pub async fn shown_override(&self, account: &Account) -> Result<Value, PlanError> {
         let own = self.own_override(account).await?;
-        Ok(own.map_or(Value::Null, |own| hidden(&secrets_of([&own]), masked_layer(&own))))
+        Ok(own.map_or(Value::Null, |own| masked_layer(&own)))
     }
 }
 
@@ -85,26 +72,4 @@ fn secret_changes(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<Dif
     }
     found.extend(from.keys().filter(|key| !to.contains_key(*key)).map(|key| told(Kind::Removed, key)));
     found
-}
-
-/// What these layers say is secret, to be hidden wherever they repeat it.
-fn secrets_of<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Redactor {
-    let variables = |layer: &'a Map<String, Value>| layer.get("secret_environment_variables")?.as_object();
-    let values: Vec<String> = layers.into_iter().filter_map(variables).flat_map(secrets::values).collect();
-    Redactor::new(&Map::new(), &values, &SecretPaths::of(None))
-}
-
-/// A masked value without the texts that hold such a secret. Names do not count: a config has members that are called as
-/// secrets are.
-fn hidden(redactor: &Redactor, value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::from(redactor.text(&text).into_owned()),
-        Value::Array(items) => items.into_iter().map(|item| hidden(redactor, item)).collect(),
-        Value::Object(members) => {
-            let members =
-                members.into_iter().map(|(key, value)| (redactor.text(&key).into_owned(), hidden(redactor, value)));
-            Value::Object(members.collect())
-        }
-        other => other,
-    }
 }

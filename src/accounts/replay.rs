@@ -267,6 +267,7 @@ mod tests {
             sequence: 2,
             updated_at_ms: 0,
             has_run: false,
+            has_override: false,
         }
     }
 

@@ -26,6 +26,7 @@ mod import_refusals;
 mod keys;
 mod large_values;
 mod outage;
+mod patches;
 mod postgres;
 mod providers;
 mod quarantine;
