@@ -241,7 +241,8 @@ pub enum RunChange {
 /// How an account's row changes with a transition.
 #[derive(Debug, Clone)]
 pub struct AccountChange {
-    /// The new status; `None` deletes.
+    /// The new status; `None` deletes. Nothing raises that yet: whoever does has to erase what is sealed for the account, its
+    /// row of `credentials` and of `account_overrides`, its runs' progress.
     pub status: Option<Status>,
     /// The new reason.
     pub reason: Option<Reason>,
