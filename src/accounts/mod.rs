@@ -28,7 +28,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
-pub use answer::{account_answer, account_answer_with, new_account_answer};
+pub use answer::{account_answer, account_answer_with, install_record, integration_record, new_account_answer};
 pub use applied::{Applied, AppliedInstall, AppliedIntegration, Change};
 pub use broken::BrokenOverride;
 pub use catalog::{Catalog, PlanError};
