@@ -9,12 +9,15 @@ mod answer;
 mod applied;
 mod catalog;
 pub mod changes;
+mod definition;
+mod enqueue;
 mod fair;
 mod import;
 mod lane;
 mod large;
 mod outlet;
 mod replay;
+mod request;
 mod tenants;
 mod vault;
 
@@ -23,7 +26,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
-pub use answer::{account_answer, new_account_answer};
+pub use answer::{account_answer, new_account_answer, run_answer};
 pub use applied::{Applied, AppliedInstall, AppliedIntegration, Change};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
@@ -32,6 +35,7 @@ pub use lane::{FastLane, Opened, Slot, Started};
 pub use large::{FetchError, KeepError};
 pub use outlet::{Fresh, Outlet, Told};
 pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
+pub use request::{Demand, Refused, RunOrder};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;

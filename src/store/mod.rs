@@ -74,7 +74,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Repeating a commit whose outcome was lost is recognised and answered [`Committed::Done`].
     async fn commit(&self, commit: Commit, patience: Patience) -> Result<Committed, StoreError>;
 
-    /// Starts a run of an existing account with its transition (a replay).
+    /// Starts a run of an existing account, with its transition or beside its status.
     async fn enqueue(&self, enqueue: Enqueue) -> Result<Enqueued, StoreError>;
 
     /// Claims due runs in fair order, after making waiting ones due.
@@ -175,6 +175,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The account's secrets.
     async fn credential(&self, account: Uuid) -> Result<Option<Credential>, StoreError>;
 
+    /// One run.
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError>;
+
     /// The account's runs, latest first.
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError>;
 
@@ -243,8 +246,10 @@ pub struct Enqueue {
     pub environment_id: Uuid,
     /// Where it lives.
     pub region: Region,
-    /// Its transition.
-    pub transition: TransitionWrite,
+    /// The sequence that the account must have.
+    pub expected_sequence: i64,
+    /// The change of the account and its event, if it becomes `connecting`; none leaves it as it is.
+    pub transition: Option<(AccountChange, Event)>,
     /// The run.
     pub run: NewRun,
 }

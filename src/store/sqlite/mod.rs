@@ -267,6 +267,10 @@ impl Store for Sqlite {
         reads::credential(&self.reads, account).await
     }
 
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError> {
+        reads::run(&self.reads, id).await
+    }
+
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
         reads::runs(&self.reads, account, limit).await
     }
