@@ -1,4 +1,4 @@
-//! The account as people and programs are shown it: by the API, in replies and on the command line.
+//! Accounts and definitions as people and programs are shown them: by the API, in replies and on the command line.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
 use crate::events::account_view;
-use crate::store::{Account, RunView, Store, StoreError};
+use crate::store::{Account, InstallEntry, IntegrationEntry, RunView, Store, StoreError};
 
 /// The account object with the results of its latest run's steps.
 ///
@@ -45,6 +45,28 @@ pub fn run_answer(run: &RunView) -> Value {
 
 fn trace_of(run: &RunView) -> Value {
     run.trace.as_deref().and_then(|trace| serde_json::from_str(trace).ok()).unwrap_or_default()
+}
+
+/// An integration as it is listed, with its installs among these.
+#[must_use]
+pub fn integration_record(entry: &IntegrationEntry, installs: &[InstallEntry]) -> Value {
+    let own = installs.iter().filter(|install| install.integration.id == entry.face.id);
+    let own: Vec<Value> = own
+        .map(|it| json!({ "id": it.id, "environment_id": it.environment_id, "is_enabled": it.is_enabled }))
+        .collect();
+    json!({
+        "id": entry.face.id, "name": entry.face.name, "label": entry.face.label, "version": entry.version,
+        "hash": entry.hash.to_string(), "installs": own,
+    })
+}
+
+/// An install as it is listed.
+#[must_use]
+pub fn install_record(entry: &InstallEntry) -> Value {
+    json!({
+        "id": entry.id, "environment_id": entry.environment_id, "is_enabled": entry.is_enabled,
+        "integration": entry.integration,
+    })
 }
 
 #[derive(Serialize)]
