@@ -6,21 +6,15 @@
 
 use uuid::Uuid;
 
+use super::enqueue::Asked;
 use super::{Accounts, Spacing};
 use crate::actions::Progress;
-use crate::events::{EventCause, EventInput, envelope};
-use crate::lifecycle::{
-    Cause, CauseTrigger, Next, ReasonCode, Rejection, Snapshot, Status, Transition, Trigger, Unknown, Word, Work,
-    decide, words,
-};
+use crate::lifecycle::{Cause, ReasonCode, Rejection, Status, Unknown, words};
 use crate::seal::Sealed;
-use crate::store::{
-    Account, AccountChange, Candidate, Channel, DefinitionHash, Enqueue, Enqueued, NewRun, RunView, StoreError,
-    TransitionWrite, Unpublished,
-};
+use crate::store::{Account, Candidate, DefinitionHash, Enqueued, StoreError};
 
 words! {
-    /// Why an account is not replayed.
+    /// Why an account is not run again.
     Ineligible {
         /// There is no such account.
         Absent = "unknown_account",
@@ -54,11 +48,11 @@ impl Ineligible {
         match self {
             Self::Absent => "there is no such account",
             Self::Deleted => "it was deleted",
-            Self::RunInProgress => "a run of it is not finished; replay it when that has ended",
+            Self::RunInProgress => "a run of it is not finished; ask again when that has ended",
             Self::NotFailed => "it has not failed",
             Self::OutcomeUnknown => {
-                "the answer to a request with side effects was lost; --resend sends it again, perhaps a second time, and \
-                 --skip takes it for done"
+                "the answer to a request with side effects was lost; a replay with --resend sends it again, perhaps a second \
+                 time, and one with --skip takes it for done"
             }
             Self::NothingLeft => "its run left no place behind which another could go on; only --resend is possible",
             Self::Changed => "it changed after it was chosen; look at it again",
@@ -138,19 +132,24 @@ impl Accounts {
             Ok(taken) => taken,
             Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
         };
-        let (mut enqueue, word) = match self.enqueue_of(order, account, definition, latest.as_ref()) {
-            Ok(enqueue) => enqueue,
+        let asked = Asked {
+            run: order.run,
+            cause: Cause::Replay,
+            action: None,
+            fair_key: self.fair.next(order.replay, self.clock.now_ms(), Spacing::Replay),
+            definition,
+            replay_of: account.latest_run,
+            correlation_id: latest.and_then(|run| run.correlation_id),
+            progress,
+        };
+        let (enqueue, word) = match self.enqueue_of(account, asked) {
+            Ok(decided) => decided,
             Err(Rejection::RunInProgress { .. }) => return Ok(Replayed::Refused(Ineligible::RunInProgress)),
             Err(Rejection::Gone { .. }) => return Ok(Replayed::Refused(Ineligible::Deleted)),
             Err(_) => return Ok(Replayed::Refused(Ineligible::NotFailed)),
         };
-        enqueue.run.progress = progress;
-        let event = Unpublished::of(order.account, &enqueue.transition.event);
-        Ok(match self.store.enqueue(enqueue).await? {
-            Enqueued::Done => {
-                self.told(word, event);
-                Replayed::Started
-            }
+        Ok(match self.enqueue(enqueue, word).await? {
+            Enqueued::Done => Replayed::Started,
             Enqueued::RunInProgress => Replayed::Refused(Ineligible::RunInProgress),
             Enqueued::SequenceMoved => Replayed::Refused(Ineligible::Changed),
         })
@@ -183,72 +182,6 @@ impl Accounts {
             Ok(sealed) => Ok(Ok((left.definition, Some(sealed)))),
             Err(error) => Err(StoreError::Refused(format!("what run {run} left cannot be opened: {error}"))),
         }
-    }
-
-    fn enqueue_of(
-        &self,
-        order: &ReplayOrder<'_>,
-        mut account: Account,
-        definition: DefinitionHash,
-        latest: Option<&RunView>,
-    ) -> Result<(Enqueue, Word), Rejection> {
-        let snapshot =
-            account.status.map_or(Snapshot::Deleted, |status| Snapshot::Present { status, unfinished_run: None });
-        let decision = decide(&snapshot, &Trigger::RunRequested(Cause::Replay))?;
-        let (Some(transition), Next::Run(Work::Phases(from_phase))) = (decision.transition, decision.next) else {
-            return Err(Rejection::Gone { state: "deleted", trigger: Cause::Replay.as_str() });
-        };
-        let now_ms = self.clock.now_ms();
-        let run = NewRun {
-            id: order.run,
-            cause: Cause::Replay,
-            from_phase,
-            fair_key: self.fair.next(order.replay, now_ms, Spacing::Replay),
-            definition,
-            replay_of: account.latest_run,
-            message_id: None,
-            fingerprint: None,
-            channel: Channel::Internal,
-            correlation_id: latest.and_then(|run| run.correlation_id.clone()),
-            // The producer's trace ended with the run that failed; whoever replays is not part of it.
-            traceparent: None,
-            claimed_by: None,
-            progress: None,
-        };
-        let expected_sequence = account.sequence;
-        account.status = transition.to;
-        account.reason = None;
-        account.last_error = None;
-        account.sequence += 1;
-        account.updated_at_ms = now_ms;
-        let transition_write = self.replayed(&account, transition, &run, expected_sequence);
-        let enqueue = Enqueue {
-            account: account.id,
-            environment_id: account.environment_id,
-            region: account.region,
-            transition: transition_write,
-            run,
-        };
-        Ok((enqueue, transition.word))
-    }
-
-    fn replayed(&self, account: &Account, transition: Transition, run: &NewRun, expected: i64) -> TransitionWrite {
-        let correlation_id = run.correlation_id.as_deref();
-        let event = envelope(&EventInput {
-            account,
-            transition,
-            cause: EventCause { trigger: CauseTrigger::Replay, run: Some(run.id), correlation_id, traceparent: None },
-            max_context_bytes: self.max_context_bytes,
-        });
-        let change = AccountChange {
-            status: account.status,
-            reason: None,
-            last_error: None,
-            context: None,
-            proven_at_ms: account.proven_at_ms,
-            updated_at_ms: account.updated_at_ms,
-        };
-        TransitionWrite { expected_sequence: expected, change, event }
     }
 }
 

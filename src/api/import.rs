@@ -20,7 +20,7 @@ use crate::store::{Account, Channel};
 /// The longest `Prefer: wait`, in seconds.
 const LONGEST_WAIT: u64 = 60;
 /// How often an account is looked at while waiting, when no commit of this process rings.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn import(
     State(api): State<Api>,
@@ -78,7 +78,7 @@ async fn settled(api: &Api, mut account: Account, wait: Duration) -> Result<Acco
 }
 
 /// A header that carries an id, checked like a message's.
-fn id_header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
+pub(super) fn id_header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Problem::bad_request(name, "has to be printable ASCII"))?;
     check_id(text).map_err(|message| Problem::bad_request(name, message))?;
@@ -86,7 +86,7 @@ fn id_header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, 
 }
 
 /// `Prefer: wait=SECONDS` (RFC 7240).
-fn wait_header(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn wait_header(headers: &HeaderMap) -> Option<Duration> {
     headers
         .get_all("prefer")
         .iter()

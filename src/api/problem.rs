@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::accounts::{ImportError, PatchError};
+use crate::accounts::{ImportError, Ineligible, PatchError, Refused};
 use crate::intake::{FieldFailure, PROBLEM_JSON, ProblemDocument, Refusal};
 use crate::lifecycle::{IntakeCode, WhoActs};
 use crate::objects::ObjectError;
@@ -146,6 +146,30 @@ impl From<PatchError> for Problem {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, true, detail)
             }
         }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let (status, who_acts, retryable) = match &refused {
+            Refused::Account(Ineligible::Absent | Ineligible::Deleted) => return Self::not_found("account"),
+            Refused::Account(Ineligible::RunInProgress | Ineligible::Changed) => {
+                (StatusCode::CONFLICT, WhoActs::Producer, true)
+            }
+            Refused::Account(Ineligible::OutcomeUnknown | Ineligible::NothingLeft | Ineligible::NotFailed) => {
+                (StatusCode::CONFLICT, WhoActs::Operator, false)
+            }
+            Refused::Account(
+                Ineligible::InstallDisabled
+                | Ineligible::InstallMissing
+                | Ineligible::DefinitionInvalid
+                | Ineligible::OverrideInvalid,
+            )
+            | Refused::UnusableAction { .. } => (StatusCode::UNPROCESSABLE_ENTITY, WhoActs::Operator, false),
+            Refused::UnknownAction { .. } => (StatusCode::NOT_FOUND, WhoActs::Producer, false),
+            Refused::Reserved { .. } => (StatusCode::UNPROCESSABLE_ENTITY, WhoActs::Producer, false),
+        };
+        Self::new(status, refused.code(), who_acts, retryable, refused.to_string())
     }
 }
 

@@ -160,7 +160,8 @@ async fn show(
     }
     output.text(&fields.to_string())?;
     output.text("\n")?;
-    output.text(&steps(&results).to_string())?;
+    let entries = results.as_object().into_iter().flatten().filter_map(|(_, action)| action["steps"].as_array());
+    output.text(&steps(entries.flatten()).to_string())?;
     output.text("\n")?;
     output.text(&runs(&store.runs(id, RUNS).await?).to_string())?;
     output.text("\n")?;
@@ -188,12 +189,13 @@ fn gates(closed: &[ClosedGate]) -> Table {
 }
 
 /// Runs for people, latest first.
-fn runs(runs: &[RunView]) -> Table {
-    let mut table = Table::new(["run", "cause", "state", "outcome", "made", "replay of"]);
+pub(super) fn runs(runs: &[RunView]) -> Table {
+    let mut table = Table::new(["run", "cause", "action", "state", "outcome", "made", "replay of"]);
     for run in runs {
         table.row([
             &run.id.to_string(),
             run.cause.as_str(),
+            run.action.as_deref().unwrap_or_default(),
             &run.state,
             run.outcome.as_deref().unwrap_or_default(),
             &rfc3339(run.created_at_ms),
@@ -203,10 +205,10 @@ fn runs(runs: &[RunView]) -> Table {
     table
 }
 
-fn steps(results: &Value) -> Table {
+/// The attempts of a run's steps.
+pub(super) fn steps<'a>(entries: impl Iterator<Item = &'a Value>) -> Table {
     let mut table = Table::new(["phase", "step", "attempt", "status", "http", "ms", "error"]);
-    let entries = results.as_object().into_iter().flatten().filter_map(|(_, action)| action["steps"].as_array());
-    for entry in entries.flatten() {
+    for entry in entries {
         table.row([
             &plain(&entry["phase"]),
             &step(entry),

@@ -76,7 +76,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Repeating a commit whose outcome was lost is recognised and answered [`Committed::Done`].
     async fn commit(&self, commit: Commit, patience: Patience) -> Result<Committed, StoreError>;
 
-    /// Starts a run of an existing account with its transition (a replay).
+    /// Starts a run of an existing account, with its transition or beside its status.
     async fn enqueue(&self, enqueue: Enqueue) -> Result<Enqueued, StoreError>;
 
     /// Writes a client's change of an account, whether a run of it is under way or not.
@@ -188,6 +188,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The overrides of an install's accounts by ascending account id, after one.
     async fn used_overrides(&self, install: Uuid, after: Uuid, limit: u32) -> Result<Vec<UsedOverride>, StoreError>;
 
+    /// One run.
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError>;
+
     /// The account's runs, latest first.
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError>;
 
@@ -256,8 +259,10 @@ pub struct Enqueue {
     pub environment_id: Uuid,
     /// Where it lives.
     pub region: Region,
-    /// Its transition.
-    pub transition: TransitionWrite,
+    /// The sequence that the account must have.
+    pub expected_sequence: i64,
+    /// The change of the account and its event, if it becomes `connecting`; none leaves it as it is.
+    pub transition: Option<(AccountChange, Event)>,
     /// The run.
     pub run: NewRun,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::lifecycle::{AuthenticationMethod, Cause, Phase, Reason, Region, Status, words};
+use crate::lifecycle::{AuthenticationMethod, Cause, Reason, Region, Status, Task, words};
 use crate::seal::{Sealed, hex};
 
 /// The SHA-256 of an effective definition's canonical JSON: what a run pins.
@@ -65,7 +65,7 @@ pub struct Account {
     pub last_forbidden_error: Option<Value>,
     /// The context without secrets.
     pub context: Map<String, Value>,
-    /// The run that was made last.
+    /// The run that last set out to change its status: its import's, or a later one that made it `connecting` again.
     pub latest_run: Option<Uuid>,
     /// How many events it has; also its version.
     pub sequence: i64,
@@ -124,8 +124,8 @@ pub struct NewRun {
     pub id: Uuid,
     /// Why it is made.
     pub cause: Cause,
-    /// The phase it begins with.
-    pub from_phase: Phase,
+    /// What it is to do.
+    pub task: Task,
     /// Its place in the queue; smaller is earlier.
     pub fair_key: i64,
     /// The effective definition it is bound to.
@@ -332,8 +332,8 @@ pub struct Run {
     pub account: Uuid,
     /// Why it was made.
     pub cause: Cause,
-    /// The phase it begins with.
-    pub from_phase: Phase,
+    /// What it is to do.
+    pub task: Task,
     /// The number that every write of its worker must name.
     pub fence: i64,
     /// The effective definition it is bound to.

@@ -32,6 +32,7 @@ mod providers;
 mod quarantine;
 mod reading;
 mod replay;
+mod runs;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod shared;

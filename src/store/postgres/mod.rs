@@ -275,6 +275,10 @@ impl Store for Postgres {
         within(patch::used_overrides(&self.reads, install, after, limit)).await
     }
 
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError> {
+        within(reads::run(&self.reads, id)).await
+    }
+
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
         within(reads::runs(&self.reads, account, limit)).await
     }

@@ -281,6 +281,10 @@ impl Store for Sqlite {
         patch::used_overrides(&self.reads, install, after, limit).await
     }
 
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError> {
+        reads::run(&self.reads, id).await
+    }
+
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
         reads::runs(&self.reads, account, limit).await
     }

@@ -98,6 +98,9 @@ on_both! {
         a_moved_account_refuses_a_replay
         repeating_an_enqueue_is_answered_as_done
         an_enqueue_amid_the_finish_of_the_run_before_gets_a_clear_answer
+        a_run_beside_the_status_leaves_the_account_as_it_is_and_names_its_action
+        a_run_beside_the_status_waits_for_no_other_and_needs_the_account_as_it_was
+        a_run_beside_the_status_amid_the_finish_of_the_run_before_gets_a_clear_answer
     }
     patch {
         a_patch_changes_account_secrets_override_and_event_together
