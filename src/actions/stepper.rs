@@ -234,6 +234,7 @@ impl Stepper {
                 self.progress.step.tries().attempts += 1;
             }
             Output::Done(outcome) => self.outcome = Some(outcome.clone()),
+            Output::Refresh if self.progress.part == Part::Refresh => self.sent_at_ms = Some(tick.active_ms),
             Output::Save | Output::Refresh | Output::Wait { .. } => {}
         }
         output

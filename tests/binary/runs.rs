@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
-use tidewaiter::app::stub::Faults;
 
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
@@ -212,20 +211,32 @@ fn a_token_is_refreshed_when_that_is_asked_for_and_a_refusal_is_told() {
     let provider = Provider::start();
     let place = Place::of(&provider);
     let worker = place.worker();
-    let id = worker.import(&oauth("a", "good"))["id"].as_str().unwrap().to_owned();
-    let refreshes = provider.requests("POST /oauth/token");
-    let refresh = || {
+    let id = |account: Value| account["id"].as_str().unwrap().to_owned();
+    let refresh = |id: &str| {
         let answer = ask(&worker, "/refresh-credentials", &[("prefer", "wait=60")], &json!({ "id": id })).with(202);
         assert_eq!((&answer["run"]["cause"], &answer["run"]["state"]), (&json!("refresh"), &json!("finished")));
-        answer["run"]["outcome"].as_str().unwrap().to_owned()
+        answer["run"].clone()
     };
-    assert_eq!((refresh(), provider.requests("POST /oauth/token") - refreshes), ("succeeded".to_owned(), 1));
-    assert_eq!(words(&worker, &id), ["created", "active"], "a new token is nobody's business");
-    provider.set_faults(Faults { latency_ms: 0, ..Faults::default() });
-    let key = worker.import(&api_key("b", &json!({ "api_key": "k-1", "subdomain": "b" })))["id"].clone();
-    let none = ask(&worker, "/refresh-credentials", &[("prefer", "wait=60")], &json!({ "id": key })).with(202);
-    assert_ne!(none["run"]["outcome"], "succeeded", "{none}");
-    assert_eq!(account(&worker, key.as_str().unwrap())["status"], "active");
+    let good = id(worker.import(&oauth("a", "good")));
+    let before = provider.requests("POST /oauth/token");
+    let run = refresh(&good);
+    assert_eq!((&run["outcome"], &run["steps"][0]["status"]), (&json!("succeeded"), &json!("success")), "{run}");
+    assert_eq!(provider.requests("POST /oauth/token") - before, 1);
+    assert_eq!(refresh(&good)["outcome"], "succeeded", "with the token that the first one brought");
+    assert_eq!(words(&worker, &good), ["created", "active"], "a new token is nobody's business");
+
+    let revoked = id(worker.import(&oauth("b", "revoked")));
+    assert_eq!(refresh(&revoked)["outcome"], "credential_refused");
+    assert_eq!(words(&worker, &revoked), ["created", "active", "authentication_error"]);
+    assert_eq!(account(&worker, &revoked)["status"], "needs_reauth");
+
+    let key = id(worker.import(&api_key("c", &json!({ "api_key": "k-1", "subdomain": "c" }))));
+    let run = refresh(&key);
+    assert!(
+        run["outcome"] != "succeeded" && run["steps"][0]["error"].is_string(),
+        "there is nothing to refresh: {run}"
+    );
+    assert_eq!(account(&worker, &key)["status"], "active");
     worker.stop();
 }
 

@@ -125,6 +125,11 @@ fn a_refresh_alone_is_one_refresh_and_its_outcome_is_the_run_s() {
     assert_eq!(given_up.ending(), "action - upstream_unavailable");
     let waits = given_up.log.iter().filter(|said| said.starts_with("RefreshBackoff")).count();
     assert_eq!((waits, given_up.stepper.phase()), (4, None));
+    let trace = given_up.stepper.trace().to_value();
+    assert_eq!(trace.as_array().unwrap().len(), 5);
+    let told =
+        json!([trace[4]["phase"], trace[4]["type"], trace[4]["attempt"], trace[4]["error"], trace[4]["duration_ms"]]);
+    assert_eq!(told, json!(["refresh", "refresh", 5, "no", 1_000]));
     let mended = refresh(&[Reply::NoToken(failure(Class::Transient)), Reply::Token(json!({}))]);
     assert_eq!(mended.ending(), "succeeded");
     let lost = refresh(&[Reply::NoToken(failure(Class::OutcomeUnknown))]);
