@@ -71,6 +71,17 @@ fn goes_where_its_override_says(place: &Place, home: &Provider) {
     replay(place, &worker, &other);
     assert_eq!((asked(home), asked(&away)), (3, 1));
 
+    let body = json!({ "id": one }).to_string();
+    let rerun = Request {
+        method: "POST",
+        path: "/integrated-account/run-post-install-actions",
+        headers: &[],
+        body: body.as_bytes(),
+    };
+    assert!(rerun.send(worker.api).unwrap().status < 300);
+    eventually("a run that is asked for works with it, too", || (asked(&away) == 2).then_some(()));
+    worker.settled(&one);
+
     let mut said = vec![fs::read(&worker.stdout).unwrap(), fs::read(&worker.stderr).unwrap()];
     for arguments in [
         &["accounts", "show", &one][..],
@@ -95,7 +106,7 @@ fn goes_where_its_override_says(place: &Place, home: &Provider) {
     let removed = patch(&worker, &one, &json!({ "integration_override": null })).with(200);
     assert_eq!(removed["integration_override"], Value::Null);
     replay(place, &worker, &one);
-    assert_eq!((asked(home), asked(&away)), (4, 1));
+    assert_eq!((asked(home), asked(&away)), (4, 2));
     worker.stop();
 }
 
