@@ -30,6 +30,11 @@ fn replay(place: &Place, worker: &Worker, id: &str) -> Value {
     worker.settled(id)
 }
 
+fn rerun(worker: &Worker, id: &str) -> Answer {
+    let (path, body) = ("/integrated-account/run-post-install-actions", json!({ "id": id }).to_string());
+    Request { method: "POST", path, headers: &[], body: body.as_bytes() }.send(worker.api).unwrap()
+}
+
 /// The words of an account's events.
 fn words(worker: &Worker, id: &str) -> Vec<String> {
     let events = worker.get(&format!("/integrated-account/{id}/events")).with(200);
@@ -71,14 +76,7 @@ fn goes_where_its_override_says(place: &Place, home: &Provider) {
     replay(place, &worker, &other);
     assert_eq!((asked(home), asked(&away)), (3, 1));
 
-    let body = json!({ "id": one }).to_string();
-    let rerun = Request {
-        method: "POST",
-        path: "/integrated-account/run-post-install-actions",
-        headers: &[],
-        body: body.as_bytes(),
-    };
-    assert!(rerun.send(worker.api).unwrap().status < 300);
+    assert!(rerun(&worker, &one).status < 300);
     eventually("a run that is asked for works with it, too", || (asked(&away) == 2).then_some(()));
     worker.settled(&one);
 
