@@ -14,7 +14,7 @@ const MOST: usize = 64;
 
 /// How much is compiled in search of mistakes, in bytes of definitions: each part is compiled with what all have in
 /// common, and once more for each mistake.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The place where a part is compiled that does not run in a phase.
 const STAND: &str = "/config/actions/post_install";
