@@ -12,8 +12,8 @@ use crate::definitions::{Effective, Plan};
 /// How many mistakes of one part are told.
 const MOST: usize = 64;
 
-/// How much is compiled in search of mistakes, in bytes of definitions: each part is compiled with what all have in
-/// common, and once more for each mistake.
+/// How much is compiled in search of mistakes of single parts, in bytes of definitions: each is compiled with what all
+/// have in common, and once more for each mistake.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The place where a part is compiled that does not run in a phase.
@@ -99,13 +99,15 @@ impl Bench {
 
     /// Whether the config may be compiled once more; tells it once when it may not.
     fn may_compile(&mut self, stand: Option<&str>) -> bool {
+        // What all parts have in common is looked at once.
+        let Some(place) = stand.filter(|place| !place.is_empty()) else { return true };
         let Some(left) = self.left else { return false };
         let config = &self.effective.config;
         let bytes = config.values().map(size::size).sum::<usize>();
         self.left = left.checked_sub(bytes);
         if self.left.is_none() {
             let message = "there is too much here to compile it part by part: mistakes from here on may not be told";
-            self.told.push(CompileError::new(stand.filter(|it| !it.is_empty()).unwrap_or("/config"), message));
+            self.told.push(CompileError::new(place, message));
         }
         self.left.is_some()
     }
