@@ -26,6 +26,7 @@ mod plan;
 mod rate_limit;
 mod request;
 mod request_plan;
+mod size;
 mod step;
 mod target;
 mod vocabulary;
