@@ -61,8 +61,20 @@ pub(super) fn cut(source: &str, dialect: Dialect, ordinal: &mut u64) -> Result<V
 /// The engine's codes for a string, a name, a comment, a bracket or a pattern that does not end.
 const LEFT_OPEN: [&str; 5] = ["S0101", "S0105", "S0106", "S0203", "S0302"];
 
+/// What must still come where something was left open: no prefix without it is complete.
+fn end_of_open(error: &ExprError) -> Option<&'static [char]> {
+    match error.code.as_str() {
+        "S0101" => Some(&['\'', '"']),
+        "S0105" => Some(&['`']),
+        "S0106" | "S0302" => Some(&['/']),
+        "S0203" if error.message.contains("\"]\"") => Some(&[']']),
+        "S0203" if error.message.contains("\")\"") => Some(&[')']),
+        _ => None,
+    }
+}
+
 /// The most that is compiled to find where one expression ends: with braces in nearly every place, each is tried.
-const TRIED_BYTES: usize = 16 << 20;
+const TRIED_BYTES: usize = 4 << 20;
 
 /// The expression that `body` starts with, and its length without the closing braces.
 ///
@@ -97,10 +109,10 @@ fn search(body: &str, ordinal: u64, tried: &mut usize) -> Result<(Expression, us
         if told.as_ref().is_none_or(is_left_open) {
             told = Some(error.clone());
         }
-        from = match closers(&error) {
+        from = match end_of_open(&error) {
             _ if is_final => break,
             None => at + 1,
-            Some(closers) => match body[at..].find(closers) {
+            Some(end) => match body[at..].find(end) {
                 Some(found) => at + found + 1,
                 None => break,
             },
@@ -115,16 +127,6 @@ fn is_left_open(error: &ExprError) -> bool {
     LEFT_OPEN.contains(&error.code.as_str())
 }
 
-/// The characters of which one has to come before what was left open can end; none where braces end it.
-fn closers(error: &ExprError) -> Option<&'static [char]> {
-    match error.code.as_str() {
-        "S0101" => Some(&['"', '\'']),
-        "S0105" => Some(&['`']),
-        "S0106" | "S0302" => Some(&['/']),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +138,7 @@ mod tests {
         for (left, code) in [
             ("", "S0207"),
             ("\"", "S0101"),
-            ("[a", "S0202"),
+            ("[a", "S0203"),
             ("`", "S0105"),
             ("/* ", "S0106"),
             ("$match(a, /b", "S0302"),
