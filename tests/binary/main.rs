@@ -30,6 +30,7 @@ mod postgres;
 mod providers;
 mod quarantine;
 mod reading;
+mod renewal;
 mod replay;
 mod secrets;
 #[path = "../support/mod.rs"]

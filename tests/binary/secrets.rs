@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::renewal::renewed_by_action;
 use crate::support::{INSTALL, Place, Provider, Worker, api_key, envelope, eventually, oauth};
 
 /// Characters that encoders change are part of each canary.
@@ -134,6 +135,30 @@ fn canaries_are_in_no_log_event_answer_or_file() {
     // The provider did repeat them, so that there was something to hide.
     let list = worker.get("/integrated-account?reason=upstream_rejected").with(200);
     assert_eq!(list["result"].as_array().map(Vec::len), Some(2));
+    assert!(list.to_string().contains("[redacted]"), "{list}");
+    worker.stop();
+}
+
+#[test]
+fn tokens_that_an_action_brought_are_in_no_log_event_answer_or_file() {
+    let provider = Provider::start();
+    let place = Place::with(&provider, &["log.filter = \"trace\""]);
+    renewed_by_action(&place);
+    let worker = place.worker();
+    let mut canaries = vec!["canary-client-secret".to_owned()];
+    // The last one's new token is repeated by the provider.
+    for (word, status) in
+        [("expired", "active"), ("expired-revoked", "needs_reauth"), ("expired-echo", "post_install_error")]
+    {
+        assert_eq!(worker.import(&request(word, &mut canaries))["status"], status, "{word}");
+    }
+    assert_eq!(provider.requests("POST /oauth/token"), 3);
+    // What the provider makes the new tokens of.
+    canaries.push(canary("r"));
+    eventually("everything is published", || (worker.published().len() == 6).then_some(()));
+    clean_answers(&place, &worker, &canaries);
+    clean_files(&place, &canaries);
+    let list = worker.get("/integrated-account?status=post_install_error").with(200);
     assert!(list.to_string().contains("[redacted]"), "{list}");
     worker.stop();
 }
