@@ -184,7 +184,12 @@ impl Renewal {
                     (performed.asked, performed.word) = (stepper.label(), None);
                     return Turn::Send(request);
                 }
-                Output::Wait { reason: WaitReason::Backoff, after, .. } if after.is_zero() => return Turn::Again,
+                // Not a pause, but a look up from a loop. A probe would come before the lost request can have ended.
+                Output::Wait { reason: WaitReason::Backoff, after, .. }
+                    if after.is_zero() && stepper.doubt().is_none() =>
+                {
+                    return Turn::Again;
+                }
                 Output::Wait { .. } | Output::Refresh => {
                     let passing = || Failure::transient(ReasonCode::UpstreamUnavailable, "it has to wait");
                     let failure = stepper.doubt().or_else(|| stepper.last.clone()).unwrap_or_else(passing);
