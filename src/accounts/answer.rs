@@ -1,4 +1,4 @@
-//! The account as people and programs are shown it: by the API, in replies and on the command line.
+//! Accounts and definitions as people and programs are shown them: by the API, in replies and on the command line.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::events::account_view;
-use crate::store::{Account, Store, StoreError};
+use crate::store::{Account, InstallEntry, IntegrationEntry, Store, StoreError};
 
 /// The account object with the results of its latest run's steps.
 ///
@@ -23,6 +23,28 @@ pub async fn account_answer(store: &Arc<dyn Store>, account: &Account) -> Result
 #[must_use]
 pub fn new_account_answer(account: &Account) -> impl Serialize {
     Answer { account: account_view(account), last_action_result: Value::Null }
+}
+
+/// An integration as it is listed, with its installs among these.
+#[must_use]
+pub fn integration_record(entry: &IntegrationEntry, installs: &[InstallEntry]) -> Value {
+    let own = installs.iter().filter(|install| install.integration.id == entry.face.id);
+    let own: Vec<Value> = own
+        .map(|it| json!({ "id": it.id, "environment_id": it.environment_id, "is_enabled": it.is_enabled }))
+        .collect();
+    json!({
+        "id": entry.face.id, "name": entry.face.name, "label": entry.face.label, "version": entry.version,
+        "hash": entry.hash.to_string(), "installs": own,
+    })
+}
+
+/// An install as it is listed.
+#[must_use]
+pub fn install_record(entry: &InstallEntry) -> Value {
+    json!({
+        "id": entry.id, "environment_id": entry.environment_id, "is_enabled": entry.is_enabled,
+        "integration": entry.integration,
+    })
 }
 
 #[derive(Serialize)]

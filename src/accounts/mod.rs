@@ -23,7 +23,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
-pub use answer::{account_answer, new_account_answer};
+pub use answer::{account_answer, install_record, integration_record, new_account_answer};
 pub use applied::{Applied, AppliedInstall, AppliedIntegration, Change};
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};

@@ -3,6 +3,7 @@
 //! The API has no access tokens yet and therefore listens on loopback only (settings refuse anything else) and refuses
 //! what looks like a web page's request (`guard`). Probes are on a listener of their own and show no data of accounts.
 
+mod definitions;
 mod events;
 mod guard;
 mod import;
@@ -47,6 +48,10 @@ pub fn router(api: Api) -> Router {
         .route("/integrated-account/{id}", get(read::read))
         .route("/integrated-account/{id}/events", get(read::events))
         .route("/events", get(events::events))
+        .route("/integration", get(definitions::integrations))
+        .route("/integration/{name}", get(definitions::integration))
+        .route("/environment-integration", get(definitions::installs))
+        .route("/environment-integration/{id}", get(definitions::install))
         .fallback(|| async { Problem::not_found("path") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         // One byte more than a message may have, so that the answer can say what the limit is.

@@ -63,6 +63,14 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", WhoActs::Producer, false, detail)
     }
 
+    /// Something that is stored cannot be read. The caller learns no more; the log says it, seldom.
+    #[must_use]
+    pub(super) fn unreadable(error: &dyn std::fmt::Display, what: &'static str) -> Self {
+        tell_seldom(error, what);
+        let detail = format!("{what}; repeating the request does not help, the log says why");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, false, detail)
+    }
+
     /// The path is there, the verb is not.
     #[must_use]
     pub fn method_not_allowed() -> Self {

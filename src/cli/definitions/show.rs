@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Show;
-use crate::accounts::PlanError;
+use crate::accounts::{PlanError, integration_record};
 use crate::app;
 use crate::cli::store::{Need, with_store};
 use crate::cli::{CliError, Exit, Globals, Output, Table};
@@ -33,17 +33,8 @@ pub(super) async fn named(store: &Arc<dyn Store>, name: &str) -> Result<Integrat
 
 pub(super) async fn list(globals: &Globals, store: &Arc<dyn Store>) -> Result<Exit, CliError> {
     let installs = store.installs().await?;
-    let record = |entry: &IntegrationEntry| {
-        let own = installs.iter().filter(|install| install.integration.id == entry.face.id);
-        let own: Vec<Value> = own
-            .map(|it| json!({ "id": it.id, "environment_id": it.environment_id, "is_enabled": it.is_enabled }))
-            .collect();
-        json!({
-            "id": entry.face.id, "name": entry.face.name, "label": entry.face.label, "version": entry.version,
-            "hash": entry.hash.to_string(), "installs": own,
-        })
-    };
-    let records: Vec<Value> = store.integrations().await?.iter().map(record).collect();
+    let records: Vec<Value> =
+        store.integrations().await?.iter().map(|entry| integration_record(entry, &installs)).collect();
     globals.output().records(&records, |records| {
         let mut table = Table::new(["integration", "label", "version", "installs"]);
         for record in records {
