@@ -105,7 +105,9 @@ impl Redactor {
             Value::Object(members) => {
                 for (name, value) in members {
                     if self.is_secret_name(name) {
-                        secrets::values_of(value).iter().for_each(|secret| self.learn_value(secret));
+                        for secret in secrets::values_of(value) {
+                            self.learn_value(&secret);
+                        }
                     } else {
                         self.learn_named(value);
                     }

@@ -57,7 +57,7 @@ impl Ran {
     }
 }
 
-fn definition(steps: Value) -> Value {
+fn definition(steps: &Value) -> Value {
     let options = json!({ "refusal_errors": ["session_over"] });
     json!({
         "base_url": "https://api.example.test",
@@ -72,13 +72,13 @@ fn account() -> Value {
     } } })
 }
 
-fn given(steps: Value) -> Start {
+fn given(steps: &Value) -> Start {
     let mut given = start(&definition(steps), account());
     given.account.authentication_method = AuthenticationMethod::Oauth2;
     given
 }
 
-fn renew(steps: Value, replies: &[Reply]) -> Ran {
+fn renew(steps: &Value, replies: &[Reply]) -> Ran {
     perform(given(steps), 1, replies)
 }
 
@@ -121,7 +121,7 @@ fn new_token() -> Reply {
 
 #[test]
 fn a_result_with_an_access_token_is_laid_over_the_old_token_as_the_grants_answer_is() {
-    let ran = renew(json!([post()]), &[new_token()]);
+    let ran = renew(&json!([post()]), &[new_token()]);
     assert_eq!(ran.sent[0].url, "https://api.example.test/token");
     assert_eq!(ran.sent[0].body.as_deref(), Some(&br#"{"refresh":"r1"}"#[..]));
     let change = ran.renewed();
@@ -139,7 +139,7 @@ fn an_old_refresh_token_stays_where_the_action_brings_none_and_an_old_expiry_doe
     let answer = || Reply::Json(200, json!({ "access_token": "a2" }));
     let write = json!({ "type": "update_context", "config": { "expression": "{ 'oauth': { 'token': $previous } }" } });
     for steps in [json!([post()]), json!([post(), write])] {
-        let change = renew(steps, &[answer()]).renewed();
+        let change = renew(&steps, &[answer()]).renewed();
         assert_eq!(change.context["oauth"]["token"], kept);
     }
 }
@@ -149,7 +149,7 @@ fn a_written_token_counts_and_what_stands_beside_it_is_written_too() {
     let write = json!({ "type": "update_context", "config": { "expression":
         "{ 'oauth': { 'scope': 's', 'token': { 'access_token': steps.token.result.access_token, 'expires_in': 60 } }, 'shard': 7 }" } });
     let last = json!({ "type": "transform", "config": "{ 'access_token': 'not this one' }" });
-    let change = renew(json!([post(), write, last]), &[new_token()]).renewed();
+    let change = renew(&json!([post(), write, last]), &[new_token()]).renewed();
     let token = json!({ "access_token": "a2", "refresh_token": "r1", "expires_in": 60, "expires_at": "2026-01-01T00:01:00.000Z" });
     let oauth = json!({ "token": token, "scope": "s" });
     assert_eq!(Value::Object(change.context), json!({ "org": "o-1", "oauth": oauth, "shard": 7 }));
@@ -159,7 +159,7 @@ fn a_written_token_counts_and_what_stands_beside_it_is_written_too() {
 #[test]
 fn what_is_written_elsewhere_is_taken_as_it_is() {
     let write = json!({ "type": "set_context", "config": { "session": "{{steps.token.result.id}}" } });
-    let change = renew(json!([post(), write]), &[Reply::Json(200, json!({ "id": "s-2" }))]).renewed();
+    let change = renew(&json!([post(), write]), &[Reply::Json(200, json!({ "id": "s-2" }))]).renewed();
     let mut expected = account();
     expected["session"] = json!("s-2");
     assert_eq!(Value::Object(change.context), expected);
@@ -173,7 +173,7 @@ fn an_action_that_brings_no_token_has_failed() {
         (json!([post(), { "type": "transform", "config": "{ 'access_token': '' }" }]), None),
         (json!([post(), half]), Some("r2")),
     ] {
-        let ran = renew(steps, &[Reply::Json(200, json!({ "ok": true }))]);
+        let ran = renew(&steps, &[Reply::Json(200, json!({ "ok": true }))]);
         assert_eq!(ran.failed(), ("transient", ReasonCode::BadResponse));
         assert!(ran.message().contains("brought no access token"), "{}", ran.message());
         assert_eq!(ran.kept().map(|context| context["oauth"]["token"]["refresh_token"].clone()), kept.map(Value::from));
@@ -200,7 +200,7 @@ fn refusals_are_sorted_by_who_can_do_something_about_them() {
         (503, json!({}), away),
         (429, json!({}), ("transient", ReasonCode::RateLimited)),
     ] {
-        let ran = renew(json!([post()]), &[Reply::Json(status, body.clone())]);
+        let ran = renew(&json!([post()]), &[Reply::Json(status, body.clone())]);
         assert_eq!(ran.failed(), expected, "{status} {body}");
         assert!(ran.message().starts_with("the action `refresh_token`, step `token`: "), "{}", ran.message());
         assert_eq!(ran.sent.len(), 1, "one attempt: {status} {body}");
@@ -210,7 +210,7 @@ fn refusals_are_sorted_by_who_can_do_something_about_them() {
 #[test]
 fn an_error_word_of_an_earlier_answer_refuses_nothing() {
     let steps = json!([post(), { "type": "transform", "config": "$error('no')" }]);
-    let ran = renew(steps, &[Reply::Json(200, json!({ "error": "invalid_grant" }))]);
+    let ran = renew(&steps, &[Reply::Json(200, json!({ "error": "invalid_grant" }))]);
     assert_eq!(ran.failed(), ("client", ReasonCode::ExpressionError));
     assert!(ran.message().starts_with("the action `refresh_token`, step `1`: "), "{}", ran.message());
 }
@@ -236,7 +236,7 @@ fn a_lost_answer_leaves_the_outcome_unknown_only_where_the_step_has_side_effects
         (harmless, SendError::Timeout(text()), ("transient", ReasonCode::Timeout)),
         (read(), SendError::Broken(text()), ("transient", ReasonCode::UpstreamUnavailable)),
     ] {
-        assert_eq!(renew(json!([step]), &[Reply::Lost(error.clone())]).failed(), expected, "{error:?} {step}");
+        assert_eq!(renew(&json!([step]), &[Reply::Lost(error.clone())]).failed(), expected, "{error:?} {step}");
     }
 }
 
@@ -244,7 +244,7 @@ fn a_lost_answer_leaves_the_outcome_unknown_only_where_the_step_has_side_effects
 fn a_token_that_was_written_before_a_later_step_failed_is_kept() {
     let write = json!({ "type": "update_context", "config": { "expression": "{ 'oauth': { 'token': $previous } }" } });
     let me = json!({ "type": "request", "name": "me", "config": { "path": "/me" } });
-    let ran = renew(json!([post(), write, me]), &[new_token(), Reply::Json(503, json!({}))]);
+    let ran = renew(&json!([post(), write, me]), &[new_token(), Reply::Json(503, json!({}))]);
     assert_eq!(ran.failed(), ("transient", ReasonCode::UpstreamUnavailable));
     let authorization = ran.sent[1].headers.iter().find(|(name, _)| name == "authorization").unwrap();
     assert_eq!(authorization.1, "Bearer a2", "later steps see what was written");
@@ -254,12 +254,12 @@ fn a_token_that_was_written_before_a_later_step_failed_is_kept() {
 
 #[test]
 fn nothing_is_kept_of_an_action_that_failed_and_wrote_nothing() {
-    assert!(renew(json!([post()]), &[Reply::Json(400, json!({}))]).kept().is_none());
+    assert!(renew(&json!([post()]), &[Reply::Json(400, json!({}))]).kept().is_none());
 }
 
 #[test]
 fn a_sandbox_accounts_token_is_renewed_as_well() {
-    let mut given = given(json!([post()]));
+    let mut given = given(&json!([post()]));
     given.account.is_sandbox = true;
     assert_eq!(perform(given, 1, &[new_token()]).renewed().context["oauth"]["token"]["access_token"], "a2");
 }
@@ -269,7 +269,7 @@ fn an_idempotency_key_stays_the_same_until_the_token_is_another() {
     let keyed = || {
         let mut step = post();
         step["idempotency_key"] = json!(true);
-        given(json!([step]))
+        given(&json!([step]))
     };
     let key = |ran: &Ran| ran.sent[0].headers.iter().find(|(name, _)| name == "idempotency-key").unwrap().1.clone();
     let lost = || [Reply::Lost(SendError::Timeout("h".to_owned()))];
@@ -285,13 +285,13 @@ fn an_idempotency_key_stays_the_same_until_the_token_is_another() {
 #[test]
 fn the_secrets_of_every_answer_are_hidden_from_then_on() {
     let answer = json!({ "data": { "access_token": "canary-access", "name": "plain-name", "list": [{ "secret": "canary-s" }] } });
-    let ran = renew(json!([post()]), &[Reply::Json(400, answer)]);
+    let ran = renew(&json!([post()]), &[Reply::Json(400, answer)]);
     assert_eq!(ran.redactor.text("canary-access canary-s plain-name"), "[redacted] [redacted] plain-name");
 }
 
 #[test]
 fn what_a_refresh_wrote_is_the_runs_and_an_older_token_of_the_run_is_not() {
-    let mut stepper = Stepper::new(given(json!([post()])));
+    let mut stepper = Stepper::new(given(&json!([post()])));
     stepper.progress.writes =
         object(json!({ "oauth": { "token": { "access_token": "stale" } }, "shard": 1, "kept": 2 }));
     let change = Change {
