@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::caution::{AfterBreak, Caution};
 use super::error::explain;
 use super::outage::{Outage, SOUND};
+use super::receipt::Bond;
 use super::session::Session;
 use super::{Arrival, BrokerError, Subscription, Unreadable};
 
@@ -145,16 +146,16 @@ impl Attendant {
         let channel = broker.within(opened).await?;
         loop {
             let mut consumer = self.consume(&channel).await?;
-            match self.take(&mut consumer, &mut events).await {
+            match self.take(&mut consumer, &mut events, session.bond()).await {
                 Halt::Lost(loss) => return Err(loss),
                 Halt::Stop => {
-                    self.cancel(&channel, consumer).await?;
+                    self.cancel(&channel, consumer, session.bond()).await?;
                     self.finish(&channel).await;
                     return Ok(());
                 }
-                Halt::Widen => self.cancel(&channel, consumer).await?,
+                Halt::Widen => self.cancel(&channel, consumer, session.bond()).await?,
                 Halt::Shut => {
-                    self.cancel(&channel, consumer).await?;
+                    self.cancel(&channel, consumer, session.bond()).await?;
                     self.outage.closed();
                     tokio::select! {
                         open = self.gate() => if !open {
@@ -185,7 +186,12 @@ impl Attendant {
     }
 
     /// Hands deliveries over while there is room for them.
-    async fn take(&mut self, consumer: &mut Consumer, events: &mut (impl Stream<Item = Event> + Unpin)) -> Halt {
+    async fn take(
+        &mut self,
+        consumer: &mut Consumer,
+        events: &mut (impl Stream<Item = Event> + Unpin),
+        bond: &Bond,
+    ) -> Halt {
         let stop = self.stop.clone();
         let place = self.subscription.broker.place().to_owned();
         loop {
@@ -199,6 +205,10 @@ impl Attendant {
                 () = stands(&mut self.subscription.open, false) => return Halt::Shut,
                 taken = next => taken,
                 loss = lost(events, &place) => return Halt::Lost(loss),
+                () = bond.stalled() => {
+                    let why = format!("the broker at {place} did not take what settles a delivery in time");
+                    return Halt::Lost(Loss::Away(why));
+                }
                 () = sleep(SOUND), if self.caution.stuck() => {
                     self.caution.freed();
                     self.outage.attached();
@@ -211,7 +221,7 @@ impl Attendant {
                         self.outage.attached();
                     }
                     let past_it = self.caution.read_one();
-                    self.hand_over(Arrival::of(delivery), permit).await;
+                    self.hand_over(Arrival::of(delivery, bond), permit).await;
                     if past_it {
                         return Halt::Widen;
                     }
@@ -236,14 +246,15 @@ impl Attendant {
     }
 
     /// Tells the broker to deliver nothing more, and hands over what is on its way.
-    async fn cancel(&mut self, channel: &Channel, mut consumer: Consumer) -> Result<(), Loss> {
+    async fn cancel(&mut self, channel: &Channel, mut consumer: Consumer, bond: &Bond) -> Result<(), Loss> {
         let broker = self.subscription.broker.clone();
         let cancelled = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         broker.within(async { cancelled.await.map_err(|error| broker.away(&error)) }).await?;
-        while let Some(delivery) = consumer.next().await {
+        // They came before the answer, so the end is there too.
+        while let Some(delivery) = broker.within(async { Ok(consumer.next().await) }).await? {
             let delivery = delivery.map_err(|error| loss(&error, broker.place()))?;
             if let Ok(permit) = Arc::clone(&self.room).acquire_owned().await {
-                self.hand_over(Arrival::of(delivery), permit).await;
+                self.hand_over(Arrival::of(delivery, bond), permit).await;
             }
         }
         Ok(())
