@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, ErrorKind, Event};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -17,6 +17,9 @@ use super::outage::{Outage, SOUND};
 use super::receipt::Bond;
 use super::session::Session;
 use super::{Arrival, BrokerError, Subscription, Unreadable};
+
+/// How long nothing may come, while deliveries are taken singly, before somebody looks whether there is nothing.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// How long what is in hand may take after the stop.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -146,7 +149,7 @@ impl Attendant {
         let channel = broker.within(opened).await?;
         loop {
             let mut consumer = self.consume(&channel).await?;
-            match self.take(&mut consumer, &mut events, session.bond()).await {
+            match self.take((&channel, &mut consumer), &mut events, session.bond()).await {
                 Halt::Lost(loss) => return Err(loss),
                 Halt::Stop => {
                     self.cancel(&channel, consumer, session.bond()).await?;
@@ -188,7 +191,7 @@ impl Attendant {
     /// Hands deliveries over while there is room for them.
     async fn take(
         &mut self,
-        consumer: &mut Consumer,
+        (channel, consumer): (&Channel, &mut Consumer),
         events: &mut (impl Stream<Item = Event> + Unpin),
         bond: &Bond,
     ) -> Halt {
@@ -214,6 +217,12 @@ impl Attendant {
                     self.outage.attached();
                     continue;
                 }
+                () = sleep(IDLE), if self.caution.is_single() => {
+                    match stop.run_until_cancelled(self.look(channel)).await {
+                        Some(Err(loss)) => return Halt::Lost(loss),
+                        Some(Ok(())) | None => continue,
+                    }
+                }
             };
             match taken {
                 Some((Ok(delivery), permit)) => {
@@ -235,6 +244,26 @@ impl Attendant {
                 }
             }
         }
+    }
+
+    /// Looks whether the queue has nothing, when nothing comes and nothing is in hand. The broker answers when it has seen
+    /// the settlements before, so the answer also says that the session lives.
+    async fn look(&mut self, channel: &Channel) -> Result<(), Loss> {
+        if self.room.available_permits() < usize::from(self.subscription.prefetch) {
+            return Ok(());
+        }
+        let (broker, queue) = (&self.subscription.broker, self.subscription.queue.as_str());
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let asked = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let found = broker.within(async { asked.await.map_err(|error| broker.away(&error)) }).await?;
+        let ready = found.message_count();
+        if self.caution.overlooks(ready) {
+            let place = broker.place();
+            return Err(Loss::Away(format!(
+                "the broker at {place} delivers nothing of `{queue}`, which has {ready} ready"
+            )));
+        }
+        Ok(())
     }
 
     async fn hand_over(&self, arrival: Arrival, permit: OwnedSemaphorePermit) {
