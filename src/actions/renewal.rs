@@ -20,7 +20,7 @@ use super::stepper::Stepper;
 use crate::credentials::grant::{self, NewToken, NotRenewed};
 use crate::credentials::{Redactor, token};
 use crate::definitions::{Plan, REFRESH_TOKEN};
-use crate::lifecycle::{AuthenticationMethod, Class, Failure, ReasonCode, RetryPolicy};
+use crate::lifecycle::{AuthenticationMethod, Class, Failure, ReasonCode, RetryPolicy, Task};
 use crate::upstream::{Request, Response};
 
 /// A refresh under way.
@@ -87,8 +87,7 @@ impl Stepper {
                 run_id: Uuid::from_u128(start.account.id.as_u128().wrapping_add(version as u128)),
                 account: start.account.clone(),
                 context: Arc::clone(&context),
-                from: start.from,
-                action: Some(REFRESH_TOKEN.to_owned()),
+                task: Task::Action(REFRESH_TOKEN.to_owned()),
                 progress: None,
                 seed: start.seed,
                 retry: RetryPolicy { attempts: 1, ..start.retry },

@@ -2,14 +2,22 @@
 
 /// The candidate most like `word`, when one is close enough to be meant.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
-    let scored = candidates.map(|candidate| {
+    let length = word.chars().count();
+    let most = (length / 3).max(2);
+    // So many letters more or less are at least as many changes, which need not be counted.
+    let near = |it: &&str| last(it) == last(word) || it.chars().count().abs_diff(length) <= most;
+    let scored = candidates.filter(near).map(|candidate| {
         // The right name in the wrong section is as near as a slip of the finger.
         let distance = if last(candidate) == last(word) { 1 } else { distance(word, candidate) };
         (distance, candidate)
     });
     let (distance, candidate) = scored.min()?;
-    (distance <= (word.chars().count() / 3).max(2)).then_some(candidate)
+    (distance <= most).then_some(candidate)
+}
+
+/// The name without its section.
+fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 /// How many characters must be put in, taken out or changed (Levenshtein 1966).

@@ -13,8 +13,8 @@ use super::node::Node;
 use super::pagination;
 use super::plan::{Action, OnUnknown, Plan, REFRESH_TOKEN, Step, StepKind};
 use super::request::{self, header_name};
-use super::step;
 use super::vocabulary::STEP;
+use super::{size, step};
 use crate::lifecycle::{AuthenticationMethod, Phase};
 
 /// Steps of one action.
@@ -28,6 +28,7 @@ impl Plan {
     pub fn compile(definition: &Effective) -> Result<Self, CompileError> {
         let config = Value::Object(definition.config.clone());
         let config = Node::new(&config, "/config");
+        size::check(&config)?;
         let mut environment_variables = definition.environment_variables.clone();
         environment_variables.extend(definition.secret_environment_variables.clone());
         Ok(Self {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::IntegrationRef;
 use super::error::CompileError;
+use super::layer::check_layer;
 use super::node::{Node, join};
 
 /// The definition of a third-party service.
@@ -102,12 +103,7 @@ impl Install {
         node.only(&["id", "integration", "is_enabled", "override"])?;
         let overrides =
             node.get("override").map(|overrides| overrides.object().cloned()).transpose()?.unwrap_or_default();
-        for key in ["environment_variables", "secret_environment_variables"] {
-            if overrides.get(key).is_some_and(|variables| !variables.is_object()) {
-                let pointer = join(&join(&node.pointer, "override"), key);
-                return Err(CompileError::new(pointer, "must be an object of names and values"));
-            }
-        }
+        check_layer(&overrides, &join(&node.pointer, "override"))?;
         Ok(Self {
             id: id(&node.require("id")?)?,
             environment_id,

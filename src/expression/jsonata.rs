@@ -3,7 +3,9 @@
 //! Promises: a compiled expression is shared between threads; an evaluation borrows the scope, ends within
 //! [`limits`], never ends the process by panicking, gives the same result for the same scope (clock and
 //! randomness come from it), and its errors do not repeat the data. Lacks: a limit on memory as such, and an answer to
-//! time spent inside the engine's quadratic functions, see [`Expression::is_quadratic`].
+//! time spent inside the engine's quadratic functions, see [`Expression::is_quadratic`]. Nor to a value that an expression
+//! shares with itself over and over (`[[$a], [$a]]`, forty times): what walks through all of it (`=`, `$boolean`, a path)
+//! does so without an end. No data is made like that, only a source can do it, and sources are the operator's own.
 
 mod functions;
 mod input;

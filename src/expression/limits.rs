@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const SOURCE_BYTES: usize = 16 * 1024;
 
 /// Longest evaluation, wall clock. The engine looks at it between steps and inside regular expressions, but not inside
-/// `$distinct`, a grouping or an object literal; see [`Expression::is_quadratic`](super::Expression::is_quadratic).
+/// one call of a function, a grouping or an object literal; see [`Expression::is_quadratic`](super::Expression::is_quadratic).
 pub const TIME: Duration = Duration::from_millis(250);
 
 /// Deepest nesting of calls, in frames. Tail calls do not nest, so ordinary definitions stay below ten.

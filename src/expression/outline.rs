@@ -41,11 +41,14 @@ pub fn first_template(source: &str) -> Option<&str> {
     let mut from = 0;
     while let Some(at) = source[from..].find("{{").map(|at| at + from) {
         let rest = &source[at..];
-        if let Some(end) = rest.find("}}") {
-            let inside = &rest[2..end];
-            if inside.starts_with('=') || (!inside.is_empty() && inside.chars().all(super::placeholder::is_inside)) {
-                return Some(&rest[..end + 2]);
-            }
+        let inside = &rest[2..];
+        if inside.starts_with('=') {
+            // Without an end for this one there is none for a later one.
+            return inside.find("}}").map(|end| &rest[..end + 4]);
+        }
+        let length = inside.find(|c| !super::placeholder::is_inside(c)).unwrap_or(inside.len());
+        if length > 0 && inside[length..].starts_with("}}") {
+            return Some(&rest[..length + 4]);
         }
         from = at + 1;
     }

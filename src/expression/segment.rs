@@ -61,8 +61,20 @@ pub(super) fn cut(source: &str, dialect: Dialect, ordinal: &mut u64) -> Result<V
 /// The engine's codes for a string, a name, a comment, a bracket or a pattern that does not end.
 const LEFT_OPEN: [&str; 5] = ["S0101", "S0105", "S0106", "S0203", "S0302"];
 
+/// What must still come where something was left open: no prefix without it is complete.
+fn end_of_open(error: &ExprError) -> Option<&'static [char]> {
+    match error.code.as_str() {
+        "S0101" => Some(&['\'', '"']),
+        "S0105" => Some(&['`']),
+        "S0106" | "S0302" => Some(&['/']),
+        "S0203" if error.message.contains("\"]\"") => Some(&[']']),
+        "S0203" if error.message.contains("\")\"") => Some(&[')']),
+        _ => None,
+    }
+}
+
 /// The most that is compiled to find where one expression ends: with braces in nearly every place, each is tried.
-const TRIED_BYTES: usize = 16 << 20;
+const TRIED_BYTES: usize = 4 << 20;
 
 /// The expression that `body` starts with, and its length without the closing braces.
 ///
@@ -71,8 +83,9 @@ const TRIED_BYTES: usize = 16 << 20;
 fn cut_expression(body: &str, ordinal: u64) -> Result<(Expression, usize), ExprError> {
     let mut told: Option<ExprError> = None;
     let mut tried = 0;
+    let mut next = 0;
     for (at, pair) in body.as_bytes().windows(2).enumerate() {
-        if pair != b"}}" {
+        if pair != b"}}" || at < next {
             continue;
         }
         tried += at;
@@ -81,6 +94,13 @@ fn cut_expression(body: &str, ordinal: u64) -> Result<(Expression, usize), ExprE
             Err(error) if at > limits::SOURCE_BYTES || tried > TRIED_BYTES => return Err(told.unwrap_or(error)),
             // What nests too deep does so whatever follows.
             Err(error) if error.kind == ExprKind::Limit => return Err(error),
+            Err(error) if let Some(end) = end_of_open(&error) => {
+                let Some(found) = body[at..].find(|c| end.contains(&c)) else { return Err(told.unwrap_or(error)) };
+                next = at + found + 1;
+                if told.as_ref().is_none_or(|told| LEFT_OPEN.contains(&told.code.as_str())) {
+                    told = Some(error);
+                }
+            }
             // Where something was only left open, the braces may have been inside of it, and what follows says more.
             Err(error) if told.as_ref().is_none_or(|told| LEFT_OPEN.contains(&told.code.as_str())) => {
                 told = Some(error);

@@ -15,6 +15,9 @@ use crate::support::bare;
 /// The longest that all of them may take: a second each would be more.
 const ALL: Duration = Duration::from_mins(2);
 
+/// The longest that one may take: a second as shipped, more in a build for tests.
+pub const EACH: Duration = if cfg!(debug_assertions) { Duration::from_secs(15) } else { Duration::from_secs(1) };
+
 /// What the process may hold longer than it has use for.
 const KEPT_BYTES: u64 = 160 << 20;
 
@@ -48,7 +51,11 @@ fn answered<'a>(cases: impl Iterator<Item = &'a Map<String, Value>>, profile: &s
         let name = line.shift_remove("case").unwrap();
         let gives = line[expected].clone();
         line.retain(|key, _| !matches!(key.as_str(), "gives" | "bare"));
+        let asked = Instant::now();
         let answer = ask(&mut stdin, &whole(&Value::Object(line)));
+        if asked.elapsed() > EACH {
+            wrong.push(format!("{name}: took {:?}", asked.elapsed()));
+        }
         let given = match (&answer["error"]["code"], &answer) {
             (Value::String(code), _) => code.as_str(),
             (_, Value::Null) => panic!("the process ended at {name}"),

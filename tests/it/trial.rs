@@ -26,6 +26,10 @@ fn integration() -> Integration {
                 } },
             },
             "actions": {
+                "note": { "steps": [
+                    { "type": "set_context", "config": { "note": "seen" } },
+                    { "type": "request", "config": { "path": "/users" } },
+                ] },
                 "users": { "steps": [{ "type": "request", "config": { "path": "/users" } }] },
                 "post_install": { "steps": [
                     { "type": "request", "name": "me", "config": { "path": "/me" } },
@@ -279,6 +283,16 @@ fn a_custom_action_runs_on_an_active_account_and_tells_what_it_results_in() {
 
     given.action = Some("absent".to_owned());
     assert_eq!(tried(&given, &[]).outcome, "definition_invalid");
+
+    // What it wrote is told, however it ends.
+    given.action = Some("note".to_owned());
+    let verdict = tried(&given, &[exchange("GET", users, &json!({ "status": 404 }), 1)]);
+    let event = json!(verdict.events);
+    assert_eq!(json!([verdict.status, verdict.outcome]), json!(["active", "upstream_rejected"]));
+    assert_eq!(event[0]["type"], "integrated_account.updated");
+    assert_eq!(event[0]["data"]["cause"]["trigger"], "action");
+    assert_eq!(event[0]["data"]["account"]["context"]["note"], "seen");
+    assert_eq!(verdict.events.len(), 1);
 }
 
 #[test]

@@ -1,13 +1,20 @@
 //! What the compiler says, all of it: it stops at the first mistake, so that mistake is taken out and it is asked again.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::join;
 use crate::definitions::error::CompileError;
+use crate::definitions::size;
 use crate::definitions::{Effective, Plan, REFRESH_TOKEN};
 
 /// How many mistakes of one part are told.
 const MOST: usize = 64;
+
+/// How much is compiled in search of mistakes of single parts, in bytes of definitions: each is compiled with what all
+/// have in common, and once more for each mistake.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The place where a part is compiled that does not run in a phase.
 const STAND: &str = "/config/actions/post_install";
@@ -17,22 +24,27 @@ pub(super) const PHASES: [&str; 2] = ["post_install", "validation"];
 
 /// Every error of a definition: of its phases and credentials, and of what runs on demand or by reference.
 pub(super) fn errors(effective: &Effective) -> Vec<CompileError> {
-    let mut bench = Bench { effective: effective.clone(), told: Vec::new() };
+    let mut bench =
+        Bench { effective: effective.clone(), told: Vec::new(), known: HashSet::new(), left: Some(MOST_BYTES) };
     let actions = bench.effective.config.get("actions").and_then(Value::as_object).cloned().unwrap_or_default();
     bench.exhaust(None);
     bench.effective.config.shift_remove("actions");
+    let resources = bench.effective.config.get("resources").and_then(Value::as_object).cloned().unwrap_or_default();
+    for key in size::NO_REQUESTS {
+        bench.effective.config.shift_remove(key);
+    }
     // The integration's own headers, query and the like, which may be used by no phase.
     bench.stand(json!({ "steps": [{ "type": "request", "config": bench.any_request() }] }), "");
     for (name, action) in actions.iter().filter(|(name, _)| !PHASES.contains(&name.as_str())) {
         // A person is missed in no action that only somebody's request runs.
         let action = if name == REFRESH_TOKEN { action.clone() } else { without_people(action) };
-        bench.stand(action, &join("/config/actions", name));
+        bench.referring(&resources, action, &join("/config/actions", name));
     }
-    let resources = bench.effective.config.get("resources").and_then(Value::as_object).cloned().unwrap_or_default();
     for (resource, methods) in &resources {
         for (name, _) in methods.as_object().into_iter().flatten().filter(|(_, method)| method.is_object()) {
             let place = join(&join("/config/resources", resource), name);
-            bench.stand(json!({ "type": "request", "config": { "resource": resource, "method": name } }), &place);
+            let step = json!({ "type": "request", "config": { "resource": resource, "method": name } });
+            bench.referring(&resources, step, &place);
         }
     }
     bench.told
@@ -42,6 +54,10 @@ pub(super) fn errors(effective: &Effective) -> Vec<CompileError> {
 struct Bench {
     effective: Effective,
     told: Vec<CompileError>,
+    /// The pointers and messages of what was told.
+    known: HashSet<(String, String)>,
+    /// What may still be compiled, in bytes; none once it was too much.
+    left: Option<usize>,
 }
 
 impl Bench {
@@ -62,15 +78,57 @@ impl Bench {
         self.effective.config.shift_remove("actions");
     }
 
+    /// Compiles `action` with those of the integration's methods that it refers to.
+    fn referring(&mut self, resources: &Map<String, Value>, action: Value, place: &str) {
+        let steps = action.get("steps").and_then(Value::as_array).map_or(std::slice::from_ref(&action), Vec::as_slice);
+        let mut needed = Map::new();
+        for step in steps {
+            let Some((resource, name)) = size::reference(step) else { continue };
+            let Some(methods) = resources.get(resource) else { continue };
+            match methods.get(name) {
+                Some(method) => {
+                    let entry = needed.entry(resource).or_insert_with(|| json!({}));
+                    entry.as_object_mut().map(|entry| entry.insert(name.to_owned(), method.clone()));
+                }
+                // The message names what there is.
+                None => drop(needed.insert(resource.to_owned(), methods.clone())),
+            }
+        }
+        self.effective.config.insert("resources".to_owned(), Value::Object(needed));
+        self.stand(action, place);
+        self.effective.config.shift_remove("resources");
+    }
+
+    /// Whether the config may be compiled once more; tells it once when it may not.
+    fn may_compile(&mut self, stand: Option<&str>) -> bool {
+        // What all parts have in common is looked at once.
+        let Some(place) = stand.filter(|place| !place.is_empty()) else { return true };
+        let Some(left) = self.left else { return false };
+        let config = &self.effective.config;
+        let bytes = config.values().map(size::size).sum::<usize>();
+        self.left = left.checked_sub(bytes);
+        if self.left.is_none() {
+            let message = "there is too much here to compile it part by part: mistakes from here on may not be told";
+            self.told.push(CompileError::new(place, message));
+        }
+        self.left.is_some()
+    }
+
     fn exhaust(&mut self, stand: Option<&str>) {
         let mut taken: Vec<String> = Vec::new();
         for _ in 0..MOST {
+            if !self.may_compile(stand) {
+                return;
+            }
             let Err(mut error) = Plan::compile(&self.effective) else { return };
             // A pagination that was taken out for its own mistake is missed by the steps that ask for all pages.
             let follows = taken.iter().any(|taken| is_at_or_above(&error.pointer, taken))
                 || error.pointer.ends_with("/paginate") && self.told.iter().any(|told| is_in_pagination(&told.pointer));
             let at = error.pointer.clone();
-            if !follows && Self::place(&mut error, stand) && !self.told.contains(&error) {
+            if !follows
+                && Self::place(&mut error, stand)
+                && self.known.insert((error.pointer.clone(), error.message.clone()))
+            {
                 self.told.push(error);
             }
             if !take_out(&mut self.effective.config, &at, &taken) {

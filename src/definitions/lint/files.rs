@@ -11,7 +11,7 @@ use crate::config::nearest;
 use crate::definitions::error::LoadError;
 use crate::definitions::load::{self, extension};
 use crate::definitions::model::{Install, Installs};
-use crate::definitions::{Effective, Integration};
+use crate::definitions::{Effective, Integration, place_in_layer};
 
 /// A file that was read.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ fn effective(install: &Install, pointer: &str, integrations: &[(&Document, Integ
     let known: HashSet<String> = compiled::errors(&plain).into_iter().map(|it| it.to_string()).collect();
     let mut found = Vec::new();
     for error in compiled::errors(&layered).into_iter().filter(|error| !known.contains(&error.to_string())) {
-        let place = overridden(install, pointer, &error.pointer);
+        let place = place_in_layer(&install.overrides, &join(pointer, "override"), &error.pointer);
         found.push(Finding::error("override", place, format!("under this override, {error}")));
     }
     for (name, used) in names::missing_variables(&layered) {
@@ -201,23 +201,4 @@ fn effective(install: &Install, pointer: &str, integrations: &[(&Document, Integ
         );
     }
     found
-}
-
-/// The part of the override that `config`, a pointer into the effective config, comes from; the install itself otherwise.
-fn overridden(install: &Install, pointer: &str, config: &str) -> String {
-    let mut place = join(pointer, "override");
-    let Some(path) = config.strip_prefix("/config/") else { return place };
-    let mut value: Option<&Value> = None;
-    for key in path.split('/') {
-        let plain = key.replace("~1", "/").replace("~0", "~");
-        let next = match value {
-            None => install.overrides.get(&plain),
-            Some(Value::Array(items)) => plain.parse().ok().and_then(|index: usize| items.get(index)),
-            Some(value) => value.get(&plain),
-        };
-        let Some(next) = next else { break };
-        place = format!("{place}/{key}");
-        value = Some(next);
-    }
-    place
 }

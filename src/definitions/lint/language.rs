@@ -1,8 +1,7 @@
 //! The two languages: what does not parse, what is not there, and one of them where the other is spoken.
 
-use super::Finding;
 use super::steps::Place;
-use crate::config::nearest;
+use super::{Finding, suggestion};
 use crate::expression::{
     Expression, Outline, Piece, RESERVED, first_template, function_names, is_function, pieces, unsupported,
 };
@@ -66,22 +65,22 @@ fn variables(outline: &Outline, pointer: &str, found: &mut Vec<Finding>) {
             let message = format!("`${name}` is not supported: {reason}");
             found.push(Finding::error("unsupported_function", pointer, message));
         } else if !is_function(name) {
-            found.push(unbound(name, variable.is_called, pointer));
+            found.push(unbound(name, variable.is_called, pointer, found.len()));
         }
     }
 }
 
-fn unbound(name: &str, is_called: bool, pointer: &str) -> Finding {
+fn unbound(name: &str, is_called: bool, pointer: &str, told: usize) -> Finding {
     let meant = |candidate: &str| format!("did you mean `${candidate}`?");
     if is_called {
         let finding = Finding::error("unknown_function", pointer, format!("there is no function `${name}`"));
-        return match nearest(name, function_names()) {
+        return match suggestion(told, name, function_names()) {
             Some(candidate) => finding.fix(meant(candidate)),
             None => finding.fix("`tidewaiter eval` tries an expression; docs/functions.md lists the functions"),
         };
     }
     let finding = Finding::warning("unknown_variable", pointer, format!("`${name}` is bound nowhere: it has no value"));
-    match nearest(name, RESERVED.into_iter()) {
+    match suggestion(told, name, RESERVED.into_iter()) {
         Some(candidate) => finding.fix(meant(candidate)),
         None => finding.fix(format!("a field of the context is written without `$`: `{name}`")),
     }

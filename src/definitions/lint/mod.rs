@@ -17,6 +17,8 @@ pub(crate) mod secrets;
 mod steps;
 mod walk;
 
+use std::collections::{BTreeSet, HashSet};
+
 use serde_json::Value;
 
 pub use files::{Document, Located, lint};
@@ -24,6 +26,7 @@ pub use files::{Document, Located, lint};
 use super::error::CompileError;
 use super::node::join;
 use super::{Effective, Integration};
+use crate::config::nearest;
 use crate::lifecycle::words;
 
 words! {
@@ -96,16 +99,27 @@ fn integration(document: &Value) -> Vec<Finding> {
     found
 }
 
+/// How many findings a suggestion is looked for: each is compared with every name that there is.
+const SUGGESTED: usize = 1_000;
+
+/// What `word` was probably meant to be, unless so much was `told` already that nobody reads it one by one.
+fn suggestion<'a>(told: usize, word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if told < SUGGESTED { nearest(word, candidates) } else { None }
+}
+
 /// Adds what the compiler says, unless the same was said already and better.
 fn merge(found: &mut Vec<Finding>, errors: impl Iterator<Item = Finding>) {
+    let is_error = |it: &&Finding| it.severity == Severity::Error;
+    let pointer = |it: &Finding| it.pointer.clone();
+    let mut said: HashSet<String> = found.iter().filter(is_error).map(pointer).collect();
+    let syntax: BTreeSet<String> =
+        found.iter().filter(is_error).filter(|it| it.check == language::SYNTAX).map(pointer).collect();
     for error in errors {
+        // The compiler names a template as a whole, the walk the very string in it.
         let below = format!("{}/", error.pointer);
-        let said = found.iter().filter(|it| it.severity == Severity::Error).any(|known| {
-            known.pointer == error.pointer
-                // The compiler names a template as a whole, the walk the very string in it.
-                || (known.check == language::SYNTAX && error.message.contains("does not compile") && known.pointer.starts_with(&below))
-        });
-        if !said {
+        let is_below = error.message.contains("does not compile")
+            && syntax.range(below.clone()..).next().is_some_and(|known| known.starts_with(&below));
+        if !is_below && said.insert(error.pointer.clone()) {
             found.push(error);
         }
     }

@@ -1,5 +1,6 @@
 //! Where the values of a document are: their order, and their line and column in JSON text.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use serde_json::Value;
@@ -10,21 +11,26 @@ use super::join;
 pub(super) struct Positions {
     /// The order of each pointer, and its byte in the text where that is known.
     places: HashMap<String, (usize, Option<usize>)>,
+    /// What was found last: byte, line and column. Findings come in order, so a line is not counted anew for each.
+    last: Cell<(usize, usize, usize)>,
 }
+
+/// Where every text begins.
+const BEGIN: (usize, usize, usize) = (0, 1, 1);
 
 impl Positions {
     /// The places in JSON text, which has been read already.
     pub(super) fn of_json(text: &str) -> Self {
         let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, places: HashMap::new() };
         scanner.value("", None);
-        Self { places: scanner.places }
+        Self { places: scanner.places, last: Cell::new(BEGIN) }
     }
 
     /// The order alone.
     pub(super) fn of_value(value: &Value) -> Self {
         let mut places = HashMap::new();
         order(value, "", &mut places);
-        Self { places }
+        Self { places, last: Cell::new(BEGIN) }
     }
 
     /// The order of the value at `pointer`, or of what would hold it.
@@ -34,9 +40,15 @@ impl Positions {
 
     /// Line and column (in characters) of the value at `pointer`, or of what would hold it; both count from 1.
     pub(super) fn line(&self, pointer: &str, text: &str) -> Option<(usize, usize)> {
-        let before = text.get(..self.nearest(pointer)?.1?)?;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+        let to = self.nearest(pointer)?.1?;
+        let (from, line, column) = if self.last.get().0 <= to { self.last.get() } else { BEGIN };
+        let between = text.get(from..to)?;
+        let (line, column) = match between.rfind('\n') {
+            Some(end) => (line + between.matches('\n').count(), between[end + 1..].chars().count() + 1),
+            None => (line, column + between.chars().count()),
+        };
+        self.last.set((to, line, column));
+        Some((line, column))
     }
 
     fn nearest(&self, pointer: &str) -> Option<(usize, Option<usize>)> {

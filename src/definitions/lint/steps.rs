@@ -1,11 +1,13 @@
 //! Actions: what can never run, what proves nothing, and steps that refer to nothing.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::compiled::PHASES;
 use super::walk::Walk;
-use super::{Finding, KEPT, join};
-use crate::config::nearest;
+use super::{Finding, KEPT, join, suggestion};
 use crate::definitions::REFRESH_TOKEN;
 use crate::definitions::vocabulary::{STEP, Shape};
 use crate::expression::{Outline, constant_value};
@@ -13,16 +15,32 @@ use crate::expression::{Outline, constant_value};
 /// A step's place in its action: what it may refer to.
 pub(super) struct Place {
     index: usize,
-    /// The names of all steps of the action, in order; those without one are empty.
-    names: Vec<String>,
+    names: Rc<Names>,
     loops: bool,
+}
+
+/// The names of an action's steps.
+struct Names {
+    /// In order; those without one are empty.
+    all: Vec<String>,
+    /// The first step of each name.
+    first: HashMap<String, usize>,
+}
+
+impl Names {
+    fn of(steps: &[&Value]) -> Self {
+        let name = |step: &&Value| step.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let all: Vec<String> = steps.iter().map(name).collect();
+        let first = all.iter().enumerate().rev().map(|(index, name)| (name.clone(), index)).collect();
+        Self { all, first }
+    }
 }
 
 impl Place {
     /// Looks at a reference.
     pub(super) fn refer(&self, path: &[String], pointer: &str, found: &mut Vec<Finding>) {
         match path.first().map(String::as_str) {
-            Some("steps") => found.extend(path.get(1).and_then(|name| self.refer_to_step(name, pointer))),
+            Some("steps") => found.extend(path.get(1).and_then(|name| self.refer_to_step(name, pointer, found.len()))),
             Some("previous") if self.index == 0 => found.push(Finding::warning(
                 "no_previous",
                 pointer,
@@ -36,21 +54,22 @@ impl Place {
         }
     }
 
-    fn refer_to_step(&self, name: &str, pointer: &str) -> Option<Finding> {
+    fn refer_to_step(&self, name: &str, pointer: &str, told: usize) -> Option<Finding> {
         let by_index = name.parse::<usize>().ok();
-        let at = by_index.or_else(|| self.names.iter().position(|known| known == name));
+        let at = by_index.or_else(|| self.names.first.get(name).copied());
         let message = match at {
             Some(at) if at < self.index => return None,
             Some(at) if at == self.index => format!("`steps.{name}` is this very step, which has no result yet"),
-            Some(at) if at < self.names.len() => format!("`steps.{name}` comes later and has no result yet"),
+            Some(at) if at < self.names.all.len() => format!("`steps.{name}` comes later and has no result yet"),
             _ => {
                 let finding = Finding::error(
                     "unknown_step",
                     pointer,
                     format!("this action has no step `{name}`: `steps.{name}` has no value"),
                 );
-                let earlier = self.names.iter().take(self.index).map(String::as_str).filter(|known| !known.is_empty());
-                return Some(match nearest(name, earlier) {
+                let earlier = self.names.all.iter().take(self.index).map(String::as_str);
+                let earlier = earlier.filter(|known| !known.is_empty());
+                return Some(match suggestion(told, name, earlier) {
                     Some(meant) => finding.fix(format!("did you mean `steps.{meant}`?")),
                     None => finding.fix("refer to an earlier step by its `name` or its index, counted from 0"),
                 });
@@ -73,13 +92,12 @@ pub(super) fn action(walk: &mut Walk, name: &str, action: &Value, pointer: &str)
     if name == "post_connect_user_form" {
         walk.found.push(Finding::info(KEPT, &pointer, format!("`{name}` is kept, and is not executed here")));
     }
-    let names: Vec<String> =
-        steps.iter().map(|step| step.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()).collect();
+    let names = Rc::new(Names::of(&steps));
     let mut form: Option<usize> = None;
     for (index, step) in steps.iter().enumerate() {
         let pointer = at(index);
         let loops = step.get("loop_on").is_some_and(|value| !value.is_null());
-        walk.step = Some(Place { index, names: names.clone(), loops });
+        walk.step = Some(Place { index, names: Rc::clone(&names), loops });
         walk.shape(&Shape::Object(&STEP), step, &pointer);
         walk.step = None;
         if let Some(form) = form {

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::steps::{self, Place};
-use super::{Finding, KEPT, join, language, request, secrets};
-use crate::config::nearest;
+use super::{Finding, KEPT, join, language, request, secrets, suggestion};
 use crate::definitions::vocabulary::{INSTALL, INTEGRATION, Object, Others, Shape};
 
 /// What is found in an integration's document.
@@ -79,7 +78,7 @@ impl Walk {
         for (key, value) in members {
             let at = join(pointer, key);
             match object.shape(key, members) {
-                None => self.found.extend(unknown(object, members, key, at)),
+                None => self.found.extend(unknown(object, members, key, at, self.found.len())),
                 // These are not executed, so nobody fills them in: only whether they can be read is looked at.
                 Some(shape) if object.name == "webhook" => {
                     let step = self.step.take();
@@ -154,7 +153,13 @@ fn fits(shape: &Shape, value: &Value) -> bool {
     }
 }
 
-fn unknown(object: &'static Object, members: &Map<String, Value>, key: &str, pointer: String) -> Option<Finding> {
+fn unknown(
+    object: &'static Object,
+    members: &Map<String, Value>,
+    key: &str,
+    pointer: String,
+    told: usize,
+) -> Option<Finding> {
     let finding = match object.others {
         Others::Allowed => return None,
         Others::Refused => Finding::error("unknown_member", pointer, format!("`{key}` is not known here")),
@@ -163,7 +168,7 @@ fn unknown(object: &'static Object, members: &Map<String, Value>, key: &str, poi
         }
     };
     let free: BTreeSet<&str> = object.names().into_iter().filter(|name| !members.contains_key(*name)).collect();
-    Some(match nearest(key, free.into_iter()) {
+    Some(match suggestion(told, key, free.into_iter()) {
         Some(meant) => finding.fix(format!("did you mean `{meant}`?")),
         None => finding.fix(format!("known are: {}", object.names().join(", "))),
     })

@@ -1,5 +1,7 @@
 //! Headers and queries of several layers.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::definitions::error::CompileError;
@@ -12,15 +14,19 @@ use crate::upstream::is_reserved_header;
 /// The headers of `layers`, later ones on top. What one of them removes stays removed.
 pub(super) fn headers(layers: &[Node<'_>]) -> Result<Vec<Header>, CompileError> {
     let mut headers: Vec<Header> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for layer in layers.iter().filter_map(|layer| layer.get("headers")) {
         let below = headers.len();
         for (name, node) in layer.entries()? {
             let name = header_name(name).map_err(|why| node.refuse(why))?;
             let value = if node.value.is_null() { None } else { Some(node.complete(Encoding::None)?) };
-            match headers.iter_mut().position(|header| header.name == name) {
+            match places.get(&name).copied() {
                 Some(at) if at < below && headers[at].value.is_none() => {}
                 Some(at) => headers[at].value = value,
-                None => headers.push(Header { name, value }),
+                None => {
+                    places.insert(name.clone(), headers.len());
+                    headers.push(Header { name, value });
+                }
             }
         }
     }
@@ -54,8 +60,9 @@ pub(super) fn required_headers(node: Option<&Node<'_>>) -> Result<Vec<String>, C
 pub(super) fn query(layers: &[Node<'_>]) -> Result<Vec<Parameter>, CompileError> {
     let mut query: Vec<Parameter> = Vec::new();
     for layer in layers.iter().filter_map(|layer| layer.get("query")) {
+        let replaced = layer.object()?;
+        query.retain(|parameter| !replaced.contains_key(&parameter.name));
         for (name, node) in layer.entries()? {
-            query.retain(|parameter| parameter.name != name);
             if !node.value.is_null() {
                 query.push(parameter(name, &node)?);
             }

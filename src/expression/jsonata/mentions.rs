@@ -4,6 +4,7 @@ use jlens_core::ast::Span;
 use jlens_core::{Ast, Bindings, NodeKind};
 use serde_json::{Map, Value};
 
+use super::functions::each_once::{BEFORE, Before};
 use super::functions::{self, OfARun, objects, replace};
 use crate::expression::error::{ExprError, ExprKind};
 use crate::expression::scope::RESERVED;
@@ -15,6 +16,8 @@ pub(super) struct Mentions {
     functions: Bindings,
     /// Whether it uses `$replace`, which then has its length checked first.
     replaces: bool,
+    /// What goes before functions of the engine that are slow over much.
+    before: Vec<&'static Before>,
     /// The first function that there is not, and why.
     unsupported: Option<(String, &'static str, Span)>,
     /// The functions that depend on the run.
@@ -49,6 +52,12 @@ impl Mentions {
             self.replaces = true;
             self.functions = std::mem::take(&mut self.functions).function(replace::NAME, replace::check());
         }
+        if let Some(before) = BEFORE.into_iter().find(|before| before.name == name)
+            && self.before.iter().all(|known| known.name != name)
+        {
+            self.before.push(before);
+            self.functions = std::mem::take(&mut self.functions).function(before.own, before.function());
+        }
         self.quadratic |= matches!(name, "distinct" | "merge");
         if let Some(known) = RESERVED.into_iter().find(|known| *known == name)
             && !self.reserved.contains(&known)
@@ -72,6 +81,10 @@ impl Mentions {
         if self.replaces && !variables.contains_key("replace") {
             prelude.push('(');
             prelude.push_str(replace::PRELUDE);
+        }
+        for before in self.before.iter().filter(|before| !variables.contains_key(before.name)) {
+            prelude.push_str(if prelude.is_empty() { "(" } else { "" });
+            prelude.push_str(before.prelude);
         }
         for name in self.reserved.iter().filter(|name| !variables.contains_key(**name)) {
             prelude.push_str(if prelude.is_empty() { "($" } else { "$" });

@@ -16,6 +16,7 @@ mod csv;
 mod currency;
 mod dates;
 mod digests;
+pub(super) mod each_once;
 mod encoding;
 mod failures;
 mod html;
