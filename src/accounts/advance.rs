@@ -39,6 +39,14 @@ pub struct Ended {
     pub progress: Option<Sealed>,
 }
 
+impl Ended {
+    /// What the run is said to have come to: `succeeded`, or a reason code.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        self.reason.as_ref().map_or("succeeded", |reason| reason.code.as_str())
+    }
+}
+
 impl std::fmt::Debug for Ended {
     // What was written may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,11 +92,12 @@ impl Accounts {
         let kept = self.kept(&held.account, ended).await?;
         let ended = kept.as_ref().unwrap_or(ended);
         loop {
-            let transition = match judge(held, ended.ending) {
+            let (clear, credential) = self.written(held, ended, (paths, redactor))?;
+            let transition = match judge(held, ended.ending, clear != held.account.context) {
                 Verdict::Ends(transition) => transition,
                 Verdict::Superseded => return Ok(Advanced::Lost),
             };
-            let commit = self.commit_of(held, ended, transition, (paths, redactor))?;
+            let commit = self.commit_of(held, ended, transition, (clear, credential));
             let after = commit.transition.as_ref().and_then(|write| write.change.context.as_ref());
             let dropped =
                 after.map_or_else(Vec::new, |after| Self::dropped(commit.account, &held.account.context, after));
@@ -138,26 +147,21 @@ impl Accounts {
         held: &Held,
         ended: &Ended,
         transition: Option<Transition>,
-        known: (&secrets::SecretPaths, &mut Redactor),
-    ) -> Result<Commit, VaultError> {
+        (clear, credential): (Map<String, Value>, Option<CredentialChange>),
+    ) -> Commit {
         let account = &held.account;
-        // Without a transition nobody is told of a change, so there is none.
-        let written = transition.is_some() && !ended.writes.is_empty();
-        let (clear, credential) =
-            if written { self.written(held, ended, known)? } else { (account.context.clone(), None) };
-        let outcome = ended.reason.as_ref().map_or("succeeded", |reason| reason.code.as_str()).to_owned();
-        Ok(Commit {
+        Commit {
             run: held.run.id,
             fence: held.run.fence,
             account: account.id,
             run_change: Some(RunChange::Finish {
-                outcome,
+                outcome: ended.outcome().to_owned(),
                 trace: ended.trace.clone(),
                 progress: ended.progress.clone(),
             }),
             transition: transition.map(|transition| self.transition_of(held, ended, transition, clear)),
             credential,
-        })
+        }
     }
 
     /// The account's context with the run's writes laid over it, which may have changed meanwhile: its clear part, and
@@ -169,6 +173,9 @@ impl Accounts {
         (paths, redactor): (&secrets::SecretPaths, &mut Redactor),
     ) -> Result<(Map<String, Value>, Option<CredentialChange>), VaultError> {
         let (account, credential) = (&held.account, &held.credential);
+        if ended.writes.is_empty() {
+            return Ok((account.context.clone(), None));
+        }
         let (environment, version) = (account.environment_id, credential.version);
         let before = self.vault.open_secrets(environment, account.id, version, &credential.sealed)?;
         let (clear, secret) = changes::written(account, before.clone(), ended, paths, redactor);
@@ -216,9 +223,9 @@ enum Verdict {
     Superseded,
 }
 
-fn judge(held: &Held, ending: Ending) -> Verdict {
+fn judge(held: &Held, ending: Ending, changed: bool) -> Verdict {
     let run = held.run.id;
-    match changes::judge(&held.account, run, ending) {
+    match changes::judge(&held.account, run, ending, changed) {
         Ok(transition) => Verdict::Ends(transition),
         Err(Rejection::Illegal { status, trigger }) => {
             tracing::error!(account.id = %held.account.id, run.id = %run, %status, trigger, "a run ended in a way its account's status cannot have; the run is finished, the account left as it is");

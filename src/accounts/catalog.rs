@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Vault, VaultError};
 use crate::definitions::{CompileError, Effective, Plan};
-use crate::store::{DefinitionHash, InstallEntry, Store, StoreError};
+use crate::store::{DefinitionHash, InstallEntry, Store, StoreError, StoredDefinitions};
 
 /// How many compiled plans are kept.
 const PLANS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
@@ -112,8 +112,43 @@ impl Catalog {
         let bytes = self.vault.open_effective(hash, &sealed)?;
         let effective = Effective::from_bytes(&bytes).map_err(PlanError::Invalid)?;
         let plan = Arc::new(Plan::compile(&effective).map_err(PlanError::Invalid)?);
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).put(hash, Arc::clone(&plan));
+        self.remember(hash, Arc::clone(&plan));
         Ok(plan)
+    }
+
+    /// Compiles a definition that is not stored yet, or may not be.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub(super) fn plan_of(&self, effective: &Effective) -> Result<(DefinitionHash, Arc<Plan>), CompileError> {
+        let hash = effective.hash();
+        if let Some(plan) = self.compiled(hash) {
+            return Ok((hash, plan));
+        }
+        Ok((hash, Arc::new(Plan::compile(effective)?)))
+    }
+
+    /// Remembers the plan of a definition that is stored.
+    pub(super) fn remember(&self, hash: DefinitionHash, plan: Arc<Plan>) {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).put(hash, plan);
+    }
+
+    /// Keeps a definition with its plan, unless it is there.
+    ///
+    /// # Errors
+    /// When it cannot be run or sealed, or the store does not answer.
+    pub(super) async fn keep(&self, effective: &Effective) -> Result<DefinitionHash, PlanError> {
+        let (hash, plan) = self.plan_of(effective).map_err(PlanError::Invalid)?;
+        // What is remembered is stored.
+        if self.compiled(hash).is_none() {
+            if self.store.effective_definition(hash).await?.is_none() {
+                let sealed = self.vault.seal_effective(hash, &effective.to_bytes())?;
+                let effective = vec![(hash, sealed)];
+                self.store.save_definitions(StoredDefinitions { effective, ..StoredDefinitions::default() }).await?;
+            }
+            self.remember(hash, plan);
+        }
+        Ok(hash)
     }
 
     fn compiled(&self, hash: DefinitionHash) -> Option<Arc<Plan>> {

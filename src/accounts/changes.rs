@@ -87,16 +87,20 @@ pub fn event_of(
     })
 }
 
-/// What an ending does.
+/// What an ending does. Where it says nothing about the account, what the run wrote to the context is told if that can
+/// be seen (`changed`).
 ///
 /// # Errors
 /// A [`Rejection`] when the account does not wait for this run, or its status cannot have such an ending.
-pub fn judge(account: &Account, run: Uuid, ending: Ending) -> Result<Option<Transition>, Rejection> {
+pub fn judge(account: &Account, run: Uuid, ending: Ending, changed: bool) -> Result<Option<Transition>, Rejection> {
     let snapshot = match account.status {
         Some(status) => Snapshot::Present { status, unfinished_run: Some(run) },
         None => Snapshot::Deleted,
     };
-    decide(&snapshot, &Trigger::RunEnded { run, ending }).map(|decision| decision.transition)
+    match decide(&snapshot, &Trigger::RunEnded { run, ending })?.transition {
+        None => decide(&snapshot, &Trigger::Patch { changed }).map(|decision| decision.transition),
+        some => Ok(some),
+    }
 }
 
 /// An account's context with what a run wrote laid over it, cut into its clear and its secret part. `before` is the
@@ -114,7 +118,7 @@ pub fn written(
     secrets::split(context, paths, redactor)
 }
 
-/// The account after the transition that ends its run.
+/// The account after the transition that ends its run. What does not change its status leaves its reason as well.
 #[must_use]
 pub fn concluded(
     account: &Account,
@@ -124,9 +128,11 @@ pub fn concluded(
     now_ms: i64,
 ) -> Account {
     let mut account = account.clone();
+    if transition.from != transition.to {
+        account.last_error = ended.reason.as_ref().map(|reason| reason.message.clone());
+        account.reason.clone_from(&ended.reason);
+    }
     account.status = transition.to;
-    account.last_error = ended.reason.as_ref().map(|reason| reason.message.clone());
-    account.reason.clone_from(&ended.reason);
     account.context = clear;
     if transition.to == Some(Status::Active) {
         account.proven_at_ms = account.proven_at_ms.or(Some(now_ms));
@@ -141,6 +147,6 @@ pub fn concluded(
 pub fn trigger_of(run: &Run, ending: Ending) -> CauseTrigger {
     match ending {
         Ending::DeadlineExceeded(_) => CauseTrigger::Deadline,
-        Ending::Succeeded | Ending::PhaseFailed(_) | Ending::CredentialRefused => run.cause.into(),
+        Ending::Succeeded | Ending::PhaseFailed(_) | Ending::CredentialRefused | Ending::Beside => run.cause.into(),
     }
 }

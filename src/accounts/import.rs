@@ -7,7 +7,7 @@ use super::changes::{Entered, enter};
 use super::{Accounts, Opened, Slot, Spacing, Started, VaultError};
 use crate::credentials::{Redactor, secrets, token};
 use crate::events::{EventCause, EventInput, envelope};
-use crate::lifecycle::{AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection};
+use crate::lifecycle::{AuthenticationMethod, Cause, CauseTrigger, Phase, Region, Rejection, Task};
 use crate::store::{
     Accept, Accepted, Account, Channel, Claimed, Credential, InstallEntry, NewRun, Patience, Run, StoreError,
     Unpublished,
@@ -151,7 +151,7 @@ fn first_run(message: Message, install: &InstallEntry) -> NewRun {
     NewRun {
         id: Uuid::nil(),
         cause: Cause::Import,
-        from_phase: Phase::PostInstall,
+        task: Task::Phases(Phase::PostInstall),
         fair_key: 0,
         definition: install.effective,
         replay_of: None,
@@ -171,7 +171,7 @@ fn started(accept: &Accept, secret: Map<String, Value>, mut redactor: Redactor, 
         id: accept.run.id,
         account: accept.account.id,
         cause: accept.run.cause,
-        from_phase: accept.run.from_phase,
+        task: accept.run.task.clone(),
         fence: 1,
         definition: accept.run.definition,
         progress: None,

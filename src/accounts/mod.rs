@@ -7,14 +7,21 @@
 mod advance;
 mod answer;
 mod applied;
+mod broken;
 mod catalog;
 pub mod changes;
+mod definition;
+mod draft;
+mod enqueue;
 mod fair;
 mod import;
 mod lane;
 mod large;
 mod outlet;
+mod patch;
+mod preview;
 mod replay;
+mod request;
 mod tenants;
 mod vault;
 
@@ -23,15 +30,21 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use advance::{AdvanceError, Advanced, Ended, Held};
-pub use answer::{account_answer, install_record, integration_record, new_account_answer};
+pub use answer::{
+    account_answer, account_answer_with, install_record, integration_record, new_account_answer, run_answer,
+};
 pub use applied::{Applied, AppliedInstall, AppliedIntegration, Change};
+pub use broken::BrokenOverride;
 pub use catalog::{Catalog, PlanError};
 pub use fair::{FairKeys, Spacing};
 pub use import::{ImportError, ImportRequest, Imported, Message};
 pub use lane::{FastLane, Opened, Slot, Started};
 pub use large::{FetchError, KeepError};
 pub use outlet::{Fresh, Outlet, Told};
+pub use patch::{OverrideRequest, PatchError, PatchRequest};
+pub use preview::PatchPreview;
 pub use replay::{Ineligible, ReplayOrder, Replayed, objection};
+pub use request::{Demand, Refused, RunOrder};
 pub use vault::{Vault, VaultError};
 
 use crate::clock::Clock;

@@ -6,21 +6,15 @@
 
 use uuid::Uuid;
 
-use super::{Accounts, PlanError, Spacing};
+use super::enqueue::Asked;
+use super::{Accounts, Spacing};
 use crate::actions::Progress;
-use crate::events::{EventCause, EventInput, envelope};
-use crate::lifecycle::{
-    Cause, CauseTrigger, Next, ReasonCode, Rejection, Snapshot, Status, Transition, Trigger, Unknown, Word, Work,
-    decide, words,
-};
+use crate::lifecycle::{Cause, ReasonCode, Rejection, Status, Unknown, words};
 use crate::seal::Sealed;
-use crate::store::{
-    Account, AccountChange, Candidate, Channel, DefinitionHash, Enqueue, Enqueued, NewRun, RunView, StoreError,
-    TransitionWrite, Unpublished,
-};
+use crate::store::{Account, Candidate, DefinitionHash, Enqueued, StoreError};
 
 words! {
-    /// Why an account is not replayed.
+    /// Why an account is not run again.
     Ineligible {
         /// There is no such account.
         Absent = "unknown_account",
@@ -42,6 +36,8 @@ words! {
         InstallMissing = "install_missing",
         /// Its install's definition cannot be run.
         DefinitionInvalid = "definition_invalid",
+        /// Its own override does not go with its install's definition.
+        OverrideInvalid = "override_invalid",
     }
 }
 
@@ -52,17 +48,21 @@ impl Ineligible {
         match self {
             Self::Absent => "there is no such account",
             Self::Deleted => "it was deleted",
-            Self::RunInProgress => "a run of it is not finished; replay it when that has ended",
+            Self::RunInProgress => "a run of it is not finished; ask again when that has ended",
             Self::NotFailed => "it has not failed",
             Self::OutcomeUnknown => {
-                "the answer to a request with side effects was lost; --resend sends it again, perhaps a second time, and \
-                 --skip takes it for done"
+                "the answer to a request with side effects was lost; a replay with --resend sends it again, perhaps a second \
+                 time, and one with --skip takes it for done"
             }
             Self::NothingLeft => "its run left no place behind which another could go on; only --resend is possible",
             Self::Changed => "it changed after it was chosen; look at it again",
             Self::InstallDisabled => "its install is not enabled",
             Self::InstallMissing => "its install is gone",
             Self::DefinitionInvalid => "its install's definition cannot be run; mend and apply it first",
+            Self::OverrideInvalid => {
+                "under its own `integration_override` its install's definition cannot be run (any more); patch the \
+                 override, or mend and apply the definition"
+            }
         }
     }
 }
@@ -117,12 +117,12 @@ impl Accounts {
         if let Some(objection) = objection(&candidate, order.unknown) {
             return Ok(Replayed::Refused(objection));
         }
-        let definition = match self.definition_of(candidate.install).await? {
-            Ok(definition) => definition,
-            Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
-        };
         let Some(account) = self.store.account(order.account).await? else {
             return Ok(Replayed::Refused(Ineligible::Absent));
+        };
+        let definition = match self.definition_for(&account).await? {
+            Ok(definition) => definition,
+            Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
         };
         if account.sequence != order.expected_sequence {
             return Ok(Replayed::Refused(Ineligible::Changed));
@@ -132,19 +132,24 @@ impl Accounts {
             Ok(taken) => taken,
             Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
         };
-        let (mut enqueue, word) = match self.enqueue_of(order, account, definition, latest.as_ref()) {
-            Ok(enqueue) => enqueue,
+        let asked = Asked {
+            run: order.run,
+            cause: Cause::Replay,
+            action: None,
+            fair_key: self.fair.next(order.replay, self.clock.now_ms(), Spacing::Replay),
+            definition,
+            replay_of: account.latest_run,
+            correlation_id: latest.and_then(|run| run.correlation_id),
+            progress,
+        };
+        let (enqueue, word) = match self.enqueue_of(account, asked) {
+            Ok(decided) => decided,
             Err(Rejection::RunInProgress { .. }) => return Ok(Replayed::Refused(Ineligible::RunInProgress)),
             Err(Rejection::Gone { .. }) => return Ok(Replayed::Refused(Ineligible::Deleted)),
             Err(_) => return Ok(Replayed::Refused(Ineligible::NotFailed)),
         };
-        enqueue.run.progress = progress;
-        let event = Unpublished::of(order.account, &enqueue.transition.event);
-        Ok(match self.store.enqueue(enqueue).await? {
-            Enqueued::Done => {
-                self.told(word, event);
-                Replayed::Started
-            }
+        Ok(match self.enqueue(enqueue, word).await? {
+            Enqueued::Done => Replayed::Started,
             Enqueued::RunInProgress => Replayed::Refused(Ineligible::RunInProgress),
             Enqueued::SequenceMoved => Replayed::Refused(Ineligible::Changed),
         })
@@ -178,88 +183,6 @@ impl Accounts {
             Err(error) => Err(StoreError::Refused(format!("what run {run} left cannot be opened: {error}"))),
         }
     }
-
-    /// What a new run of this install's accounts would pin, or why there can be none.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn definition_of(&self, install: Uuid) -> Result<Result<DefinitionHash, Ineligible>, StoreError> {
-        let Some(entry) = self.catalog.install(install).await? else { return Ok(Err(Ineligible::InstallMissing)) };
-        if !entry.is_enabled {
-            return Ok(Err(Ineligible::InstallDisabled));
-        }
-        match self.catalog.plan(entry.effective).await {
-            Ok(_) => Ok(Ok(entry.effective)),
-            Err(PlanError::Store(error)) => Err(error),
-            Err(_) => Ok(Err(Ineligible::DefinitionInvalid)),
-        }
-    }
-
-    fn enqueue_of(
-        &self,
-        order: &ReplayOrder<'_>,
-        mut account: Account,
-        definition: DefinitionHash,
-        latest: Option<&RunView>,
-    ) -> Result<(Enqueue, Word), Rejection> {
-        let snapshot =
-            account.status.map_or(Snapshot::Deleted, |status| Snapshot::Present { status, unfinished_run: None });
-        let decision = decide(&snapshot, &Trigger::RunRequested(Cause::Replay))?;
-        let (Some(transition), Next::Run(Work::Phases(from_phase))) = (decision.transition, decision.next) else {
-            return Err(Rejection::Gone { state: "deleted", trigger: Cause::Replay.as_str() });
-        };
-        let now_ms = self.clock.now_ms();
-        let run = NewRun {
-            id: order.run,
-            cause: Cause::Replay,
-            from_phase,
-            fair_key: self.fair.next(order.replay, now_ms, Spacing::Replay),
-            definition,
-            replay_of: account.latest_run,
-            message_id: None,
-            fingerprint: None,
-            channel: Channel::Internal,
-            correlation_id: latest.and_then(|run| run.correlation_id.clone()),
-            // The producer's trace ended with the run that failed; whoever replays is not part of it.
-            traceparent: None,
-            claimed_by: None,
-            progress: None,
-        };
-        let expected_sequence = account.sequence;
-        account.status = transition.to;
-        account.reason = None;
-        account.last_error = None;
-        account.sequence += 1;
-        account.updated_at_ms = now_ms;
-        let transition_write = self.replayed(&account, transition, &run, expected_sequence);
-        let enqueue = Enqueue {
-            account: account.id,
-            environment_id: account.environment_id,
-            region: account.region,
-            transition: transition_write,
-            run,
-        };
-        Ok((enqueue, transition.word))
-    }
-
-    fn replayed(&self, account: &Account, transition: Transition, run: &NewRun, expected: i64) -> TransitionWrite {
-        let correlation_id = run.correlation_id.as_deref();
-        let event = envelope(&EventInput {
-            account,
-            transition,
-            cause: EventCause { trigger: CauseTrigger::Replay, run: Some(run.id), correlation_id, traceparent: None },
-            max_context_bytes: self.max_context_bytes,
-        });
-        let change = AccountChange {
-            status: account.status,
-            reason: None,
-            last_error: None,
-            context: None,
-            proven_at_ms: account.proven_at_ms,
-            updated_at_ms: account.updated_at_ms,
-        };
-        TransitionWrite { expected_sequence: expected, change, event }
-    }
 }
 
 #[cfg(test)]
@@ -277,6 +200,7 @@ mod tests {
             sequence: 2,
             updated_at_ms: 0,
             has_run: false,
+            has_override: false,
         }
     }
 

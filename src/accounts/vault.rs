@@ -115,6 +115,28 @@ impl Vault {
         Ok(self.0.seal(&binding, document)?)
     }
 
+    /// Seals an account's own override.
+    pub fn seal_own_override(
+        &self,
+        environment: Uuid,
+        account: Uuid,
+        overrides: &Map<String, Value>,
+    ) -> Result<Sealed, VaultError> {
+        let plain = serde_json::to_vec(overrides).map_err(|_| VaultError::Shape)?;
+        Ok(self.0.seal(&own_override_of(environment, account.as_bytes()), &plain)?)
+    }
+
+    /// Opens an account's own override.
+    pub fn open_own_override(
+        &self,
+        environment: Uuid,
+        account: Uuid,
+        sealed: &Sealed,
+    ) -> Result<Map<String, Value>, VaultError> {
+        let plain = self.0.open(&own_override_of(environment, account.as_bytes()), sealed)?;
+        serde_json::from_slice(plain.expose_secret()).map_err(|_| VaultError::Shape)
+    }
+
     /// Seals an effective definition.
     pub fn seal_effective(&self, hash: DefinitionHash, document: &[u8]) -> Result<Sealed, VaultError> {
         Ok(self.0.seal(&shared("effective_definitions", "sealed", &hash.0), document)?)
@@ -154,6 +176,10 @@ fn secrets_of(environment: Uuid, row: &[u8], version: i64) -> Binding<'_> {
 
 fn progress_of(environment: Uuid, row: &[u8]) -> Binding<'_> {
     Binding { table: "runs", field: "progress", environment, row, version: 0 }
+}
+
+fn own_override_of(environment: Uuid, row: &[u8]) -> Binding<'_> {
+    Binding { table: "account_overrides", field: "sealed", environment, row, version: 0 }
 }
 
 fn object_of(environment: Uuid, row: &[u8]) -> Binding<'_> {

@@ -110,9 +110,18 @@ pub(super) fn provider_message(body: &Value) -> Option<String> {
     match body {
         // An HTML page is for browsers.
         Value::String(text) if text.trim_start().starts_with('<') => None,
-        Value::String(_) | Value::Object(_) | Value::Array(_) => dig(body, 4).map(cut),
+        Value::String(_) | Value::Object(_) | Value::Array(_) => {
+            dig(body, 4).or_else(|| dig(only_member(body)?, 4)).map(cut)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
+}
+
+/// What stands in a document with one root, whatever that is called. An XML declaration and the like are no roots.
+fn only_member(body: &Value) -> Option<&Value> {
+    let mut roots = body.as_object()?.iter().filter(|(name, _)| !name.starts_with('_'));
+    let (_, root) = roots.next()?;
+    (root.is_object() && roots.next().is_none()).then_some(root)
 }
 
 fn dig(value: &Value, depth: u8) -> Option<&str> {
@@ -218,6 +227,16 @@ mod tests {
             (json!("<html>login</html>"), None),
             (json!({ "message": "" }), None),
             (json!({ "Error": { "Code": { "_text": "7" }, "Message": { "_text": "in XML" } } }), Some("in XML")),
+            (
+                json!({ "_declaration": { "_attributes": { "version": "1.0" } }, "Refusal": {
+                    "_attributes": { "id": "7" }, "RequestId": { "_text": "r-1" }, "Message": { "_text": "in any root" },
+                } }),
+                Some("in any root"),
+            ),
+            (json!({ "Refusal": { "Cause": { "Message": { "_text": "two below" } } } }), None),
+            (json!({ "Refusal": { "Message": { "_text": "one" } }, "Other": {} }), None),
+            (json!({ "Refusal": { "_text": "its own text" } }), Some("its own text")),
+            (json!({ "code": "no_words" }), None),
             (json!({ "code": 7 }), None),
             (json!(null), None),
         ] {

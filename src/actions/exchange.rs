@@ -111,6 +111,7 @@ impl Stepper {
         self.scope = Some(scope);
         match answer {
             Ok(answer) => {
+                self.progress.accepted |= !matches!(request.authorization, Authorization::None);
                 let mut entry = self.entry(step, Mark::Success, tick);
                 entry.http_status = Some(status);
                 entry.result = Some(Arc::clone(&answer.result));

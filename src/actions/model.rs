@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::progress::Progress;
 use crate::definitions::Plan;
-use crate::lifecycle::{AuthenticationMethod, Failure, Phase, Region, RetryPolicy};
+use crate::lifecycle::{AuthenticationMethod, Failure, Phase, Region, RetryPolicy, Task};
 use crate::upstream::{Request, Response, SendError};
 
 /// What a stepper is made from.
@@ -22,10 +22,8 @@ pub struct Start {
     pub account: AccountFacts,
     /// Its context, secrets included, without this run's writes.
     pub context: Arc<Map<String, Value>>,
-    /// The phase that a run without progress begins with.
-    pub from: Phase,
-    /// A custom action to be performed instead of the phases.
-    pub action: Option<String>,
+    /// What is to be performed.
+    pub task: Task,
     /// What an earlier stepper of the run saved.
     pub progress: Option<Progress>,
     /// Decides the random numbers of expressions; the same for the whole run.
@@ -170,11 +168,11 @@ pub enum GateScope {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every phase passed, or the custom action did.
+    /// Every phase passed, or what was to be done beside them did.
     Succeeded,
-    /// A step failed.
+    /// A step failed, or the refresh that was asked for.
     Failed {
-        /// The phase; none in a custom action.
+        /// The phase; none beside the phases.
         phase: Option<Phase>,
         /// The step's name, or its index.
         step: Option<String>,
@@ -183,7 +181,7 @@ pub enum Outcome {
     },
     /// The credential was refused for good.
     CredentialRefused {
-        /// The phase; none in a custom action.
+        /// The phase; none beside the phases.
         phase: Option<Phase>,
         /// The step's name, or its index.
         step: Option<String>,

@@ -15,7 +15,7 @@ use super::trace::{Trace, present};
 use super::turn::StepProgress;
 use crate::definitions::Step;
 use crate::expression::Shared;
-use crate::lifecycle::{Phase, Unknown};
+use crate::lifecycle::{Phase, Task, Unknown};
 use crate::upstream::Request;
 
 /// What of a definition is being performed.
@@ -26,6 +26,8 @@ pub(super) enum Part {
     Validation,
     /// A custom action.
     Action,
+    /// A token refresh alone.
+    Refresh,
 }
 
 impl Part {
@@ -33,14 +35,29 @@ impl Part {
         match self {
             Self::PostInstall => Some(Phase::PostInstall),
             Self::Validation => Some(Phase::Validation),
-            Self::Action => None,
+            Self::Action | Self::Refresh => None,
         }
     }
 }
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.phase().map_or("action", Phase::as_str))
+        f.write_str(match self {
+            Self::PostInstall => Phase::PostInstall.as_str(),
+            Self::Validation => Phase::Validation.as_str(),
+            Self::Action => "action",
+            Self::Refresh => "refresh",
+        })
+    }
+}
+
+impl From<&Task> for Part {
+    fn from(task: &Task) -> Self {
+        match task {
+            Task::Phases(phase) => (*phase).into(),
+            Task::Action(_) => Self::Action,
+            Task::Refresh => Self::Refresh,
+        }
     }
 }
 
@@ -76,6 +93,9 @@ pub struct Progress {
     /// What an operator said about the request below; it holds for one sending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) word: Option<Unknown>,
+    /// Whether a request that brought the credential was answered with success.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) accepted: bool,
     /// A request whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) intent: Option<Intent>,
@@ -103,6 +123,7 @@ impl Progress {
             unmet: BTreeSet::new(),
             previous: None,
             word: None,
+            accepted: false,
             intent: None,
             trace: Trace::default(),
         }

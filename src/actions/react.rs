@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 use super::classify::Refusal;
 use super::context;
 use super::model::{GateScope, Outcome, Output, Tick, WaitReason};
+use super::progress::Part;
 use super::rate_limit;
 use super::stepper::{RefreshCause, Stepper};
-use super::trace::Mark;
+use super::trace::{Entry, Mark};
 use crate::definitions::{Authorization, LimitScope, RequestPlan, Step};
 use crate::lifecycle::{Class, Failure, ReasonCode};
 
@@ -137,6 +138,7 @@ impl Stepper {
 
     /// Goes on with a new token: the step is rendered again.
     pub(super) fn refreshed(&mut self, mut context: Map<String, Value>, tick: Tick) -> Output {
+        self.note_refresh(None, tick);
         // Durable before the next request, or a successor would lay the older token over the new one.
         self.dirty |= context::forget_token(&mut self.progress.writes);
         self.scope = None;
@@ -152,6 +154,7 @@ impl Stepper {
     }
 
     pub(super) fn not_refreshed(&mut self, failure: Failure, tick: Tick) -> Output {
+        self.note_refresh(Some(&failure), tick);
         match failure.class {
             Class::Unauthorized => self.refused(failure),
             Class::Permanent | Class::OutcomeUnknown => self.fail(failure),
@@ -167,6 +170,31 @@ impl Stepper {
                 }
             }
         }
+    }
+
+    /// Tells of a refresh for its own sake; one within a step is part of that step's attempt.
+    fn note_refresh(&mut self, failure: Option<&Failure>, tick: Tick) {
+        if self.progress.part != Part::Refresh {
+            return;
+        }
+        let attempt = self.progress.step.tries().refresh_failures + 1;
+        self.progress.trace.push(Entry {
+            phase: Part::Refresh,
+            index: 0,
+            kind: "refresh".into(),
+            name: None,
+            item: None,
+            page: None,
+            attempt,
+            status: if failure.is_some() { Mark::Error } else { Mark::Success },
+            duration_ms: self.sent_at_ms.take().map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms)),
+            http_status: failure.and_then(|failure| failure.http_status),
+            result: None,
+            class: failure.map(|failure| failure.class),
+            error: failure.map(|failure| failure.message.clone()),
+            continued: false,
+            why: None,
+        });
     }
 
     fn refused(&self, failure: Failure) -> Output {

@@ -40,7 +40,7 @@ pub(super) enum RefreshCause {
     Refusal,
 }
 
-/// Performs the phases of one run, or a custom action.
+/// Performs the phases of one run, a custom action, or a token refresh.
 pub struct Stepper {
     pub(super) start: Start,
     /// The account's context with this run's writes.
@@ -82,10 +82,7 @@ impl Stepper {
     /// A stepper that has not begun.
     #[must_use]
     pub fn new(mut start: Start) -> Self {
-        let progress = start
-            .progress
-            .take()
-            .unwrap_or_else(|| Progress::begin(if start.action.is_some() { Part::Action } else { start.from.into() }));
+        let progress = start.progress.take().unwrap_or_else(|| Progress::begin(Part::from(&start.task)));
         let mut context = Arc::clone(&start.context);
         if !progress.writes.is_empty() {
             context::lay(Arc::make_mut(&mut context), &progress.writes);
@@ -177,10 +174,20 @@ impl Stepper {
         self.progress.clone()
     }
 
-    /// The phase that is being performed, or that ended the run; none in a custom action.
+    /// The phase that is being performed, or that ended the run; none beside the phases.
     #[must_use]
     pub const fn phase(&self) -> Option<Phase> {
         self.progress.part.phase()
+    }
+
+    /// Whether success is worth anything to the account: what passed its phases or has a new token works; a custom action
+    /// proves that only by a request with the credential that was answered with success.
+    #[must_use]
+    pub const fn proves(&self) -> bool {
+        match self.progress.part {
+            Part::PostInstall | Part::Validation | Part::Refresh => true,
+            Part::Action => self.progress.accepted,
+        }
     }
 
     /// The last value that a step computed, secrets included: once it has succeeded, what a custom action results in.
@@ -227,6 +234,7 @@ impl Stepper {
                 self.progress.step.tries().attempts += 1;
             }
             Output::Done(outcome) => self.outcome = Some(outcome.clone()),
+            Output::Refresh if self.progress.part == Part::Refresh => self.sent_at_ms = Some(tick.active_ms),
             Output::Save | Output::Refresh | Output::Wait { .. } => {}
         }
         output
@@ -315,9 +323,9 @@ impl Stepper {
 pub(super) fn steps<'a>(plan: &'a Plan, stepper: &Stepper) -> &'a [Step] {
     let action = match stepper.progress.part.phase() {
         Some(phase) => plan.action(phase),
-        None => match stepper.start.action.as_ref().and_then(|name| plan.actions.get(name)) {
+        None => match stepper.start.task.action().and_then(|name| plan.actions.get(name)) {
             Some(Ok(action)) => action,
-            // Said at the beginning.
+            // A refresh has none, and what is wrong with an action was said at the beginning.
             Some(Err(_)) | None => return &[],
         },
     };

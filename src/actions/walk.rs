@@ -10,6 +10,7 @@ use super::context;
 use super::local::{self, Local};
 use super::model::{Outcome, Output, Tick, WaitReason};
 use super::probe::unknown;
+use super::progress::Part;
 use super::stepper::{Stepper, steps};
 use super::trace::Mark;
 use super::turn::{Items, MAX_ITEMS};
@@ -30,12 +31,15 @@ impl Stepper {
         if self.progress.intent.is_some() {
             return self.in_doubt(tick);
         }
+        if self.progress.part == Part::Refresh {
+            return self.renew();
+        }
         self.walk(tick)
     }
 
     /// Why the custom action that is asked for cannot be performed.
     fn missing_action(&self) -> Option<Failure> {
-        let name = self.start.action.as_ref()?;
+        let name = self.start.task.action()?;
         let why = match self.start.plan.actions.get(name) {
             Some(Ok(_)) => return None,
             Some(Err(error)) => error.to_string(),

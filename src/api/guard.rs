@@ -2,7 +2,7 @@
 //!
 //! A page in a browser on this machine reaches loopback too. It can post forms and plain text to other sites unasked,
 //! and with a name of its own that resolves to 127.0.0.1 it can even read (DNS rebinding). So: the `Host` has to be
-//! a loopback name or address, there must be no `Origin`, and a POST has to say that it is JSON.
+//! a loopback name or address, there must be no `Origin`, and a POST or PATCH has to say that it is JSON.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, header, uri::Authority};
@@ -26,7 +26,7 @@ fn judge(method: &Method, headers: &HeaderMap, target: Option<&Authority>) -> Re
     if headers.contains_key(header::ORIGIN) {
         return Err(Problem::origin_refused());
     }
-    if method == Method::POST && !is_json(headers) {
+    if (method == Method::POST || method == Method::PATCH) && !is_json(headers) {
         return Err(Problem::not_json());
     }
     Ok(())
@@ -103,7 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn a_post_has_to_say_that_it_is_json() {
+    fn a_post_or_patch_has_to_say_that_it_is_json() {
+        assert_eq!(status(&Method::PATCH, &[("host", "localhost")]), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         for kind in ["application/json", "Application/JSON", "application/json; charset=utf-8"] {
             assert_eq!(status(&Method::POST, &[("host", "localhost"), ("content-type", kind)]), StatusCode::OK);
         }

@@ -20,7 +20,7 @@ use crate::store::{Account, Channel};
 /// The longest `Prefer: wait`, in seconds.
 const LONGEST_WAIT: u64 = 60;
 /// How often an account is looked at while waiting, when no commit of this process rings.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn import(
     State(api): State<Api>,
@@ -43,7 +43,7 @@ pub(super) async fn import(
             let Some(wait) = wait_header(&headers) else {
                 return Ok((StatusCode::CREATED, axum::Json(new_account_answer(&account))).into_response());
             };
-            let answer = account_answer(&api.store, &settled(&api, *account, wait).await?).await?;
+            let answer = account_answer(&api.intake.accounts, &settled(&api, *account, wait).await?).await?;
             Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
         }
         Disposition::Duplicate(id) => replayed(&api, id, wait_header(&headers)).await,
@@ -57,7 +57,7 @@ async fn replayed(api: &Api, id: Uuid, wait: Option<Duration>) -> Result<Respons
         Some(wait) => settled(api, account, wait).await?,
         None => account,
     };
-    let mut response = axum::Json(account_answer(&api.store, &account).await?).into_response();
+    let mut response = axum::Json(account_answer(&api.intake.accounts, &account).await?).into_response();
     response.headers_mut().insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
     Ok(response)
 }
@@ -78,7 +78,7 @@ async fn settled(api: &Api, mut account: Account, wait: Duration) -> Result<Acco
 }
 
 /// A header that carries an id, checked like a message's.
-fn id_header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
+pub(super) fn id_header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Problem::bad_request(name, "has to be printable ASCII"))?;
     check_id(text).map_err(|message| Problem::bad_request(name, message))?;
@@ -86,7 +86,7 @@ fn id_header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, 
 }
 
 /// `Prefer: wait=SECONDS` (RFC 7240).
-fn wait_header(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn wait_header(headers: &HeaderMap) -> Option<Duration> {
     headers
         .get_all("prefer")
         .iter()

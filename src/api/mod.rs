@@ -5,13 +5,16 @@
 
 mod definitions;
 mod events;
+mod gates;
 mod guard;
 mod import;
 mod list;
 mod looks;
+mod patch;
 mod probes;
 mod problem;
 mod read;
+mod runs;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -45,9 +48,15 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/integrated-account", post(import::import).get(list::list))
-        .route("/integrated-account/{id}", get(read::read))
+        .route("/integrated-account/refresh-credentials", post(runs::refresh))
+        .route("/integrated-account/run-post-install-actions", post(runs::rerun))
+        .route("/integrated-account/revalidate", post(runs::revalidate))
+        .route("/integrated-account/{id}", get(read::read).patch(patch::patch))
+        .route("/integrated-account/{id}/runs", get(runs::list))
+        .route("/integrated-account/{id}/actions/{name}", post(runs::action))
         .route("/integrated-account/{id}/events", get(read::events))
         .route("/events", get(events::events))
+        .route("/gates", get(gates::closed))
         .route("/integration", get(definitions::integrations))
         .route("/integration/{name}", get(definitions::integration))
         .route("/environment-integration", get(definitions::installs))

@@ -3,9 +3,10 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::accounts::ImportError;
+use crate::accounts::{ImportError, Ineligible, PatchError, Refused};
 use crate::intake::{FieldFailure, PROBLEM_JSON, ProblemDocument, Refusal};
-use crate::lifecycle::WhoActs;
+use crate::lifecycle::{IntakeCode, WhoActs};
+use crate::objects::ObjectError;
 use crate::store::StoreError;
 use crate::telemetry::Seldom;
 
@@ -113,6 +114,62 @@ impl From<StoreError> for Problem {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, false, detail)
             }
         }
+    }
+}
+
+impl From<PatchError> for Problem {
+    fn from(error: PatchError) -> Self {
+        let told = error.to_string();
+        let unprocessable = |code, failure: FieldFailure| {
+            let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, WhoActs::Producer, false, told.clone());
+            problem.0.failures.push(failure);
+            problem
+        };
+        match error {
+            PatchError::Absent => Self::not_found("account"),
+            PatchError::Fields(failures) => Refusal::fields(failures).into(),
+            PatchError::TooLarge => Refusal::field(IntakeCode::TooLarge, "/context", told).into(),
+            PatchError::NotSupported(it) => Refusal::field(IntakeCode::NotSupported, it.pointer, it.message).into(),
+            PatchError::Definition(failure) => unprocessable("definition_invalid", failure),
+            PatchError::RefreshUnderWay | PatchError::Contended => {
+                Self::new(StatusCode::CONFLICT, "busy", WhoActs::Producer, true, told)
+            }
+            PatchError::Store(error) => error.into(),
+            PatchError::Object(ObjectError::Unavailable(_)) => {
+                tell_seldom(&error, "a large value could not be kept");
+                let detail = "the object store does not answer; the request may be repeated";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", WhoActs::Operator, true, detail)
+            }
+            PatchError::Rejected(_) | PatchError::Vault(_) | PatchError::Object(_) => {
+                tell_seldom(&error, "an account could not be changed");
+                let detail = "the account could not be changed; the operator's log says why";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", WhoActs::Operator, true, detail)
+            }
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let (status, who_acts, retryable) = match &refused {
+            Refused::Account(Ineligible::Absent | Ineligible::Deleted) => return Self::not_found("account"),
+            Refused::Account(Ineligible::RunInProgress | Ineligible::Changed) => {
+                (StatusCode::CONFLICT, WhoActs::Producer, true)
+            }
+            Refused::Account(Ineligible::OutcomeUnknown | Ineligible::NothingLeft | Ineligible::NotFailed) => {
+                (StatusCode::CONFLICT, WhoActs::Operator, false)
+            }
+            Refused::Account(
+                Ineligible::InstallDisabled
+                | Ineligible::InstallMissing
+                | Ineligible::DefinitionInvalid
+                | Ineligible::OverrideInvalid,
+            )
+            | Refused::UnusableAction { .. } => (StatusCode::UNPROCESSABLE_ENTITY, WhoActs::Operator, false),
+            Refused::UnknownAction { .. } => (StatusCode::NOT_FOUND, WhoActs::Producer, false),
+            Refused::Reserved { .. } => (StatusCode::UNPROCESSABLE_ENTITY, WhoActs::Producer, false),
+        };
+        Self::new(status, refused.code(), who_acts, retryable, refused.to_string())
     }
 }
 

@@ -14,11 +14,11 @@ use crate::store::Account;
 const EVENTS: u32 = 1000;
 
 /// The id in the path; what does not even decode to text is no id.
-type Id = Result<Path<String>, PathRejection>;
+pub(super) type Id = Result<Path<String>, PathRejection>;
 
 pub(super) async fn read(State(api): State<Api>, id: Id) -> Result<Json<Value>, Problem> {
     let account = find(&api, parse(id)?).await?;
-    Ok(Json(account_answer(&api.store, &account).await?))
+    Ok(Json(account_answer(&api.intake.accounts, &account).await?))
 }
 
 pub(super) async fn events(State(api): State<Api>, id: Id) -> Result<Json<Value>, Problem> {
@@ -37,7 +37,7 @@ async fn find(api: &Api, id: Uuid) -> Result<Account, Problem> {
     account.filter(|account| account.status.is_some()).ok_or_else(|| Problem::not_found("account"))
 }
 
-fn parse(id: Id) -> Result<Uuid, Problem> {
+pub(super) fn parse(id: Id) -> Result<Uuid, Problem> {
     let id = id.ok().and_then(|Path(id)| Uuid::try_parse(&id).ok());
     id.ok_or_else(|| Problem::bad_request("id", "has to be a UUID"))
 }

@@ -9,7 +9,7 @@ mod run;
 mod sessions;
 pub mod stub;
 
-pub use outfit::{budgets, open_upstream};
+pub use outfit::{address_policy, budgets, open_upstream};
 pub use parts::{Parts, check_keys, open_existing_store, open_parts, open_store, read_definitions, wait_for_store};
 pub use run::{Worker, run};
 
@@ -19,6 +19,9 @@ pub enum StartError {
     /// What was given cannot be used: settings, keys, definitions, a file. Exit code 2.
     #[error("{0}")]
     BadInput(String),
+    /// The definitions' files cannot be used. Exit code 2.
+    #[error(transparent)]
+    Definitions(#[from] crate::definitions::LoadErrors),
     /// Something that is needed is not there: a port, a file's lock. Exit code 3.
     #[error("{0}")]
     Unavailable(String),

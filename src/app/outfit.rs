@@ -104,17 +104,23 @@ fn open_exchange(
     Ok((Arc::new(ExchangeSink { publisher: publisher.clone(), exchange, mode }), Some(publisher)))
 }
 
+/// Where requests may go, as the settings say.
+#[must_use]
+pub fn address_policy(settings: &Settings) -> PolicyOptions {
+    PolicyOptions {
+        allow_addresses: settings.upstream.allow_networks.clone(),
+        deny_addresses: settings.upstream.deny_networks.clone(),
+        allow_http: settings.upstream.allow_http_hosts.iter().map(ToString::to_string).collect(),
+        ports: settings.upstream.extra_ports.clone(),
+    }
+}
+
 /// The client, as the settings want it.
 ///
 /// # Errors
 /// [`StartError::BadInput`] when it cannot be made.
 pub fn open_upstream(settings: &Settings) -> Result<HttpUpstream, StartError> {
-    let policy = PolicyOptions {
-        allow_addresses: settings.upstream.allow_networks.clone(),
-        deny_addresses: settings.upstream.deny_networks.clone(),
-        allow_http: settings.upstream.allow_http_hosts.iter().map(ToString::to_string).collect(),
-        ports: settings.upstream.extra_ports.clone(),
-    };
+    let policy = address_policy(settings);
     if !policy.allow_addresses.is_empty() {
         let networks: Vec<String> = policy.allow_addresses.iter().map(ToString::to_string).collect();
         tracing::warn!(

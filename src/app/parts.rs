@@ -179,7 +179,7 @@ impl Parts {
     /// Reads the definitions' files and puts what differs into the store; answers what became of each.
     ///
     /// # Errors
-    /// A file that cannot be used ([`StartError::BadInput`]), or a store that does not take them.
+    /// Files that cannot be used ([`StartError::Definitions`]), or a store that does not take them.
     pub async fn apply_definitions(&self, settings: &Settings) -> Result<Applied, StartError> {
         self.apply_definitions_over(settings, &[]).await
     }
@@ -209,11 +209,10 @@ impl Parts {
 /// Reads the definitions' files.
 ///
 /// # Errors
-/// [`StartError::BadInput`] with the first that cannot be used.
+/// [`StartError::Definitions`] with all that is wrong.
 pub fn read_definitions(settings: &Settings) -> Result<DefinitionSet, StartError> {
     let directories = &settings.definitions;
-    definitions::load(&directories.integrations_dir, &directories.installs_dir)
-        .map_err(|error| StartError::BadInput(error.to_string()))
+    Ok(definitions::load(&directories.integrations_dir, &directories.installs_dir)?)
 }
 
 /// Looks at the key file before anything is waited for; one that is to be made is not missed here.

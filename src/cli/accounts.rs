@@ -1,18 +1,23 @@
-//! `tidewaiter accounts list` and `show`.
+//! `tidewaiter accounts list`, `show` and `patch`.
+
+mod patch;
 
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::store::{Need, with_store};
 use super::{CliError, Exit, Globals, Table};
-use crate::accounts::account_answer;
+use crate::accounts::account_answer_with;
+use crate::app;
 use crate::clock::rfc3339;
+use crate::config::Settings;
 use crate::events::account_object;
 use crate::lifecycle::{Region, Status, status_word};
 use crate::store::{Account, AccountFilter, ClosedGate, RunView, Store};
+use crate::telemetry::Metrics;
 
 /// Accounts.
 #[derive(Debug, Subcommand)]
@@ -25,6 +30,7 @@ pub(super) enum Accounts {
         #[arg(value_parser = super::choice::id)]
         id: Uuid,
     },
+    Patch(patch::Patch),
 }
 
 /// Which accounts.
@@ -65,9 +71,10 @@ impl Accounts {
             Self::List(list) => {
                 with_store(globals, Need::Existing, async |_, store, _| list.print(globals, &store).await)
             }
-            Self::Show { id } => {
-                with_store(globals, Need::Existing, async |_, store, _| show(globals, &store, *id).await)
-            }
+            Self::Show { id } => with_store(globals, Need::Existing, async |settings, store, metrics| {
+                show(globals, (&settings, metrics), &store, *id).await
+            }),
+            Self::Patch(patch) => patch.run(globals),
         }
     }
 }
@@ -119,11 +126,33 @@ pub(super) fn table(accounts: &[Account]) -> Table {
     table
 }
 
-async fn show(globals: &Globals, store: &Arc<dyn Store>, id: Uuid) -> Result<Exit, CliError> {
+/// The account's own override for people. Keys are needed only where there is one.
+async fn override_of(
+    (settings, metrics): (&Settings, Metrics),
+    store: &Arc<dyn Store>,
+    account: &Account,
+) -> Result<Value, CliError> {
+    if store.account_override(account.id).await?.is_none() {
+        return Ok(Value::Null);
+    }
+    let parts = app::open_parts(settings, Arc::clone(store), None, metrics).await?;
+    Ok(parts.accounts.shown_override(account).await?)
+}
+
+async fn show(
+    globals: &Globals,
+    process: (&Settings, Metrics),
+    store: &Arc<dyn Store>,
+    id: Uuid,
+) -> Result<Exit, CliError> {
     let account = store.account(id).await?.ok_or_else(|| CliError::bad_input(format!("there is no account {id}")))?;
-    let mut answer = account_answer(store, &account).await?;
+    let own = override_of(process, store, &account).await?;
+    let mut answer = account_answer_with(store, &account, own).await?;
+    let mut closed = store.closed_gates().await?;
+    closed.retain(|gate| gate.install == account.environment_integration_id);
     let mut output = globals.output();
     if output.is_json() {
+        answer["closed_gates"] = json!(closed);
         output.json(&answer)?;
         return Ok(Exit::Done);
     }
@@ -134,12 +163,11 @@ async fn show(globals: &Globals, store: &Arc<dyn Store>, id: Uuid) -> Result<Exi
     }
     output.text(&fields.to_string())?;
     output.text("\n")?;
-    output.text(&steps(&results).to_string())?;
+    let entries = results.as_object().into_iter().flatten().filter_map(|(_, action)| action["steps"].as_array());
+    output.text(&steps(entries.flatten()).to_string())?;
     output.text("\n")?;
     output.text(&runs(&store.runs(id, RUNS).await?).to_string())?;
     output.text("\n")?;
-    let mut closed = store.closed_gates().await?;
-    closed.retain(|gate| gate.install == account.environment_integration_id);
     if !closed.is_empty() {
         output.text(&gates(&closed).to_string())?;
         output.text("\n")?;
@@ -162,12 +190,13 @@ fn gates(closed: &[ClosedGate]) -> Table {
 }
 
 /// Runs for people, latest first.
-fn runs(runs: &[RunView]) -> Table {
-    let mut table = Table::new(["run", "cause", "state", "outcome", "made", "replay of"]);
+pub(super) fn runs(runs: &[RunView]) -> Table {
+    let mut table = Table::new(["run", "cause", "action", "state", "outcome", "made", "replay of"]);
     for run in runs {
         table.row([
             &run.id.to_string(),
             run.cause.as_str(),
+            run.action.as_deref().unwrap_or_default(),
             &run.state,
             run.outcome.as_deref().unwrap_or_default(),
             &rfc3339(run.created_at_ms),
@@ -177,10 +206,10 @@ fn runs(runs: &[RunView]) -> Table {
     table
 }
 
-fn steps(results: &Value) -> Table {
+/// The attempts of a run's steps.
+pub(super) fn steps<'a>(entries: impl Iterator<Item = &'a Value>) -> Table {
     let mut table = Table::new(["phase", "step", "attempt", "status", "http", "ms", "error"]);
-    let entries = results.as_object().into_iter().flatten().filter_map(|(_, action)| action["steps"].as_array());
-    for entry in entries.flatten() {
+    for entry in entries {
         table.row([
             &plain(&entry["phase"]),
             &step(entry),
@@ -228,8 +257,6 @@ fn plain(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -37,7 +37,7 @@ impl From<BrokerError> for CliError {
         match error {
             BrokerError::BadInput(message) => Self::bad_input(message),
             BrokerError::Away(message) => Self::unavailable(message),
-            BrokerError::Topology(message) => Self { code: Exit::Findings, message, hint: None },
+            BrokerError::Topology(message) => Self::new(Exit::Findings, message),
         }
     }
 }

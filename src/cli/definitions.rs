@@ -4,6 +4,8 @@ mod diff;
 mod lint;
 mod show;
 
+pub(super) use diff::{difference, difference_record};
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -14,7 +16,7 @@ use super::choice::id;
 use super::store::{Need, with_store};
 use super::trial::{Record, Try};
 use super::{CliError, Exit, Globals};
-use crate::accounts::{Applied, Change};
+use crate::accounts::{Applied, BrokenOverride, Change};
 use crate::app;
 
 /// Integrations and installs.
@@ -57,6 +59,9 @@ pub(super) struct Show {
     /// The definition that this install's runs work with: integration, override and variables in one.
     #[arg(long, value_name = "INSTALL", value_parser = id, conflicts_with = "version")]
     effective: Option<Uuid>,
+    /// The definition that this account's next run works with: that of its install, under its own override.
+    #[arg(long, value_name = "ACCOUNT", value_parser = id, conflicts_with_all = ["version", "effective"])]
+    account: Option<Uuid>,
     /// Another version than the latest.
     #[arg(long, value_name = "N")]
     version: Option<i64>,
@@ -101,25 +106,27 @@ impl Definitions {
 
 impl Apply {
     fn run(&self, globals: &Globals) -> Result<Exit, CliError> {
-        let applied = with_store(globals, Need::Made, async |settings, store, metrics| {
+        let (applied, broken) = with_store(globals, Need::Made, async |settings, store, metrics| {
             let parts = app::open_parts(&settings, store, None, metrics).await?;
+            let set = app::read_definitions(&settings)?;
+            let compared = parts.accounts.catalog.compare(&set).await?;
+            let broken = parts.accounts.catalog.broken_overrides(&set, &compared).await?;
             if self.dry_run {
-                let set = app::read_definitions(&settings)?;
-                return Ok(parts.accounts.catalog.compare(&set).await?);
+                return Ok((compared, broken));
             }
-            Ok(parts.apply_definitions_over(&settings, &self.over).await?)
+            Ok((parts.apply_definitions_over(&settings, &self.over).await?, broken))
         })?;
-        tell(globals, &applied, self.dry_run)?;
+        tell(globals, &applied, &broken, self.dry_run)?;
         Ok(Exit::Done)
     }
 }
 
-fn tell(globals: &Globals, applied: &Applied, dry_run: bool) -> Result<(), CliError> {
+fn tell(globals: &Globals, applied: &Applied, broken: &[BrokenOverride], dry_run: bool) -> Result<(), CliError> {
     let mut output = globals.output();
     if output.is_json() {
         return output.json(&json!({
             "changed": applied.rows, "dry_run": dry_run,
-            "integrations": applied.integrations, "installs": applied.installs,
+            "integrations": applied.integrations, "installs": applied.installs, "broken_overrides": broken,
         }));
     }
     let would = if dry_run { "would be " } else { "" };
@@ -130,6 +137,11 @@ fn tell(globals: &Globals, applied: &Applied, dry_run: bool) -> Result<(), CliEr
     for it in applied.installs.iter().filter(|it| it.change != Change::Unchanged) {
         let what = if it.change == Change::New { "new" } else { "changed" };
         output.line(&format!("install {} of {}: {would}{what}", it.install, it.integration))?;
+    }
+    let cannot = if dry_run { "could not" } else { "cannot" };
+    for it in broken {
+        let (account, pointer, message) = (it.account, &it.pointer, &it.message);
+        output.line(&format!("account {account} {cannot} be run any more, for its own {pointer}: {message}"))?;
     }
     let changes = applied.integrations.iter().map(|it| it.change).chain(applied.installs.iter().map(|it| it.change));
     let unchanged = changes.filter(|change| *change == Change::Unchanged).count();

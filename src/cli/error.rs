@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::definitions::LoadErrors;
 use crate::telemetry::escape_controls;
 
 /// The exit codes; scripts rely on them.
@@ -34,19 +35,26 @@ pub struct CliError {
     pub code: Exit,
     /// What happened, to what; empty when there is nobody to tell.
     pub message: String,
+    /// What else is wrong, where that is known.
+    pub also: Vec<String>,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
 impl CliError {
+    /// The command ends so.
+    pub(super) fn new(code: Exit, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), also: Vec::new(), hint: None }
+    }
+
     /// What was given cannot be used.
     pub fn bad_input(message: impl Into<String>) -> Self {
-        Self { code: Exit::BadInput, message: message.into(), hint: None }
+        Self::new(Exit::BadInput, message)
     }
 
     /// Something that is needed is not there.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self { code: Exit::Unavailable, message: message.into(), hint: None }
+        Self::new(Exit::Unavailable, message)
     }
 
     /// The same with what to do about it.
@@ -60,7 +68,7 @@ impl CliError {
     #[must_use]
     pub fn of_output(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self { code: Exit::Done, message: String::new(), hint: None },
+            io::ErrorKind::BrokenPipe => Self::new(Exit::Done, ""),
             _ => Self::unavailable(format!("the answer cannot be written: {error}")),
         }
     }
@@ -77,13 +85,23 @@ impl CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self { code: Exit::BadInput, message: error.to_string(), hint: error.hint }
+        Self { hint: error.hint.clone(), ..Self::bad_input(error.to_string()) }
+    }
+}
+
+impl From<LoadErrors> for CliError {
+    fn from(errors: LoadErrors) -> Self {
+        let mut messages = errors.0.iter().map(ToString::to_string);
+        let first = messages.next().unwrap_or_default();
+        Self { also: messages.collect(), ..Self::bad_input(first) }
     }
 }
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", escape_controls(&self.message))?;
+        for message in std::iter::once(&self.message).chain(&self.also) {
+            writeln!(f, "error: {}", escape_controls(message))?;
+        }
         self.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "hint: {}", escape_controls(hint)))
     }
 }

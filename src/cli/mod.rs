@@ -21,6 +21,7 @@ mod process;
 mod quarantine;
 mod replay;
 mod run;
+mod runs;
 pub mod schema;
 mod store;
 mod trial;
@@ -89,6 +90,8 @@ enum Verb {
     #[command(subcommand)]
     Accounts(accounts::Accounts),
     #[command(subcommand)]
+    Runs(runs::Runs),
+    #[command(subcommand)]
     Replay(replay::Replay),
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
@@ -113,6 +116,7 @@ impl Cli {
             Verb::Run(verb) => verb.run(&self.globals),
             Verb::Import(verb) => verb.run(&self.globals),
             Verb::Accounts(verb) => verb.run(&self.globals),
+            Verb::Runs(verb) => verb.run(&self.globals),
             Verb::Replay(verb) => verb.run(&self.globals),
             Verb::Quarantine(verb) => verb.run(&self.globals),
             Verb::Events(verb) => verb.run(&self.globals),

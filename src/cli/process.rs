@@ -58,7 +58,7 @@ pub(super) fn on_a_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Resu
             .spawn_scoped(scope, work)
             .map_err(|error| CliError::unavailable(format!("no thread can be started: {error}")))?;
         // The hook has told where it panicked.
-        let bug = |_| CliError { code: super::Exit::Findings, message: "the command panicked".to_owned(), hint: None };
+        let bug = |_| CliError::new(super::Exit::Findings, "the command panicked");
         thread.join().map_err(bug)
     })
 }

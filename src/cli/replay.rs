@@ -4,10 +4,9 @@ use clap::{ArgGroup, Args, Subcommand};
 use uuid::Uuid;
 
 use super::choice::{actor, exit, id, since};
-use super::store::{Need, with_store};
+use super::store::with_accounts;
 use super::{CliError, Exit, Globals, Output, Table};
 use crate::accounts::Accounts;
-use crate::app;
 use crate::intake::message::check_id;
 use crate::lifecycle::{ReasonCode, Status, Unknown, status_word};
 use crate::operate::OperateError;
@@ -162,16 +161,6 @@ impl Replay {
             }
         }
     }
-}
-
-fn with_accounts<F>(globals: &Globals, work: F) -> Result<Exit, CliError>
-where
-    F: AsyncFnOnce(Accounts) -> Result<Exit, CliError>,
-{
-    with_store(globals, Need::Existing, async |settings, store, metrics| {
-        let parts = app::open_parts(&settings, store, None, metrics).await?;
-        work(parts.accounts).await
-    })
 }
 
 impl Plan {

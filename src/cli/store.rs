@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Exit, Globals, block_on};
+use crate::accounts::Accounts;
 use crate::app::{self, StartError};
 use crate::config::Settings;
 use crate::store::Store;
@@ -14,10 +15,11 @@ use crate::telemetry::{self, Metrics};
 impl From<StartError> for CliError {
     fn from(error: StartError) -> Self {
         match error {
+            StartError::Definitions(errors) => errors.into(),
             StartError::BadInput(message) => Self::bad_input(message),
             StartError::Unavailable(message) => Self::unavailable(message),
             StartError::Database(error) => error.into(),
-            StartError::Failed(message) => Self { code: Exit::Findings, message, hint: None },
+            StartError::Failed(message) => Self::new(Exit::Findings, message),
         }
     }
 }
@@ -37,6 +39,17 @@ pub(super) enum Need {
     Made,
     /// The same, and a database that does not answer is waited for.
     Awaited,
+}
+
+/// Does `work` with the accounts of the configured store, which has to be there, beside whatever worker runs.
+pub(super) fn with_accounts<F>(globals: &Globals, work: F) -> Result<Exit, CliError>
+where
+    F: AsyncFnOnce(Accounts) -> Result<Exit, CliError>,
+{
+    with_store(globals, Need::Existing, async |settings, store, metrics| {
+        let parts = app::open_parts(&settings, store, None, metrics).await?;
+        work(parts.accounts).await
+    })
 }
 
 /// Does `work` with the configured store, on a runtime of its own.

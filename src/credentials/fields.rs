@@ -35,28 +35,51 @@ pub fn accept(
     from_ms: i64,
 ) -> Result<Map<String, Value>, Vec<FieldFailure>> {
     let mut failures = Vec::new();
-    for field in &plan.fields {
+    accept_fields(plan.fields.iter(), &mut context, &mut failures);
+    accept_token_of(plan, &mut context, from_ms, &mut failures);
+    if failures.is_empty() { Ok(context) } else { Err(failures) }
+}
+
+/// The same of the fields that `patch` gives; those that it leaves out are none of its business.
+pub(super) fn accept_given(plan: &CredentialPlan, patch: &mut Map<String, Value>, failures: &mut Vec<FieldFailure>) {
+    let given: Vec<&Field> = plan.fields.iter().filter(|field| patch.contains_key(&field.name)).collect();
+    accept_fields(given.into_iter(), patch, failures);
+}
+
+fn accept_fields<'a>(
+    fields: impl Iterator<Item = &'a Field>,
+    context: &mut Map<String, Value>,
+    failures: &mut Vec<FieldFailure>,
+) {
+    for field in fields {
         match accept_field(field, context.get(&field.name)) {
             Ok(Some(value)) => {
                 context.insert(field.name.clone(), value);
             }
             Ok(None) => {}
-            Err(message) => {
-                failures.push(FieldFailure { pointer: format!("/context/{}", escaped(&field.name)), message });
-            }
+            Err(message) => failures.push(FieldFailure { pointer: in_context(&field.name), message }),
         }
     }
+}
+
+/// Checks the token and makes its expiry absolute, where accounts of the plan have one.
+pub(super) fn accept_token_of(
+    plan: &CredentialPlan,
+    context: &mut Map<String, Value>,
+    from_ms: i64,
+    failures: &mut Vec<FieldFailure>,
+) {
     match plan.method {
         AuthenticationMethod::ApiKey => {}
         AuthenticationMethod::Oauth2
         | AuthenticationMethod::Oauth2ClientCredentials
-        | AuthenticationMethod::KekaOauth => accept_token(&mut context, from_ms, &mut failures),
+        | AuthenticationMethod::KekaOauth => accept_token(context, from_ms, failures),
     }
-    if failures.is_empty() { Ok(context) } else { Err(failures) }
 }
 
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+/// The pointer to a key at the context's root.
+pub(super) fn in_context(key: &str) -> String {
+    format!("/context/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The value to store, or `None` to leave the context as it is.

@@ -61,13 +61,16 @@ pub fn fields(context: &Map<String, Value>) -> impl Iterator<Item = &str> {
     context.iter().filter(|(_, value)| object(value).is_some()).map(|(key, _)| key.as_str())
 }
 
+/// Whether a value is marked and has nothing to keep.
+#[must_use]
+pub fn is_empty(value: &Value) -> bool {
+    marked(value).is_some_and(|it| !it.contains_key(DATA))
+}
+
 /// The first member that is marked and has no value to keep.
 #[must_use]
 pub fn empty(context: &Map<String, Value>) -> Option<&str> {
-    context
-        .iter()
-        .find(|(_, value)| marked(value).is_some_and(|it| !it.contains_key(DATA)))
-        .map(|(key, _)| key.as_str())
+    context.iter().find(|(_, value)| is_empty(value)).map(|(key, _)| key.as_str())
 }
 
 #[cfg(test)]

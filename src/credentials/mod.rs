@@ -8,6 +8,7 @@
 pub mod fields;
 pub mod grant;
 pub mod large;
+pub mod patch;
 pub mod redact;
 pub mod secrets;
 pub mod token;

@@ -35,10 +35,14 @@ pub struct Difference {
 /// What is different, in the order of `to` and then of `from`.
 #[must_use]
 pub fn differences(from: &Effective, to: &Effective) -> Vec<Difference> {
-    let (from, to) = (from.document(), to.document());
-    let (shown_from, shown_to) = (masked(&from), masked(&to));
+    differences_of(&from.document(), &to.document())
+}
+
+/// The same of two documents.
+pub(super) fn differences_of(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<Difference> {
+    let (shown_from, shown_to) = (masked(from), masked(to));
     let mut found = Vec::new();
-    compare(&from, &to, "", &mut |kind, pointer| {
+    compare(from, to, "", &mut |kind, pointer| {
         let shown = |document: &Value| document.pointer(pointer).cloned();
         found.push(Difference {
             kind,

@@ -1,4 +1,4 @@
-//! The effective definition: an integration and an install's override in one document, named by its hash.
+//! The effective definition: an integration, an install's override and an account's own in one document, named by its hash.
 //!
 //! A run pins the hash, so an edit never changes a run under way. The document holds all that a run needs: the
 //! integration's face, the merged config and the environment's variables. It also holds client secrets, so it leaves
@@ -14,6 +14,10 @@ use super::lint::secrets::masked;
 use super::model::{Install, Integration};
 use super::node::Node;
 use super::{DefinitionHash, IntegrationRef};
+
+/// The members of a config and of its layers that are no part of the merged config.
+const VARIABLES: &str = "environment_variables";
+const SECRET_VARIABLES: &str = "secret_environment_variables";
 
 /// What a run works with.
 #[derive(Clone, PartialEq)]
@@ -51,16 +55,33 @@ impl Effective {
     #[must_use]
     pub fn layered(integration: &Integration, layers: &[&Map<String, Value>]) -> Self {
         let mut config = integration.config.clone();
-        for layer in layers {
-            overlay(&mut config, layer);
-        }
         let mut take = |key| match config.shift_remove(key) {
             Some(Value::Object(variables)) => variables,
             _ => Map::new(),
         };
-        let environment_variables = take("environment_variables");
-        let secret_environment_variables = take("secret_environment_variables");
-        Self { integration: integration.face(), config, environment_variables, secret_environment_variables }
+        let environment_variables = take(VARIABLES);
+        let secret_environment_variables = take(SECRET_VARIABLES);
+        let plain =
+            Self { integration: integration.face(), config, environment_variables, secret_environment_variables };
+        layers.iter().fold(plain, |effective, layer| effective.under(layer))
+    }
+
+    /// This definition under one more layer: the same as if the layer had been the last of those it was made of, so that an
+    /// account's override can be laid over what its install has pinned.
+    #[must_use]
+    pub fn under(mut self, layer: &Map<String, Value>) -> Self {
+        let variables = |variables: &mut Map<String, Value>, over: &Value| match over {
+            Value::Object(over) => overlay(variables, over),
+            _ => variables.clear(),
+        };
+        for (key, value) in layer {
+            match key.as_str() {
+                VARIABLES => variables(&mut self.environment_variables, value),
+                SECRET_VARIABLES => variables(&mut self.secret_environment_variables, value),
+                _ => overlay_member(&mut self.config, key, value),
+            }
+        }
+        self
     }
 
     /// The document as JSON, to be sealed. Its members keep the author's order: bodies are written in it.
@@ -108,10 +129,9 @@ impl Effective {
         document.insert("name".to_owned(), Value::from(self.integration.name.clone()));
         document.insert("label".to_owned(), Value::from(self.integration.label.clone()));
         let mut config = self.config.clone();
-        for (key, variables) in [
-            ("environment_variables", &self.environment_variables),
-            ("secret_environment_variables", &self.secret_environment_variables),
-        ] {
+        for (key, variables) in
+            [(VARIABLES, &self.environment_variables), (SECRET_VARIABLES, &self.secret_environment_variables)]
+        {
             if !variables.is_empty() {
                 config.insert(key.to_owned(), Value::Object(variables.clone()));
             }
@@ -132,15 +152,17 @@ impl Effective {
 /// Lays `over` on `base`: objects merge deeply, everything else replaces, an explicit null deletes the inherited key.
 /// A subtree that has no counterpart in `base` is taken as it is, nulls included.
 fn overlay(base: &mut Map<String, Value>, over: &Map<String, Value>) {
-    for (key, value) in over {
-        match (base.get_mut(key), value) {
-            (_, Value::Null) => {
-                base.shift_remove(key);
-            }
-            (Some(Value::Object(inherited)), Value::Object(over)) => overlay(inherited, over),
-            _ => {
-                base.insert(key.clone(), value.clone());
-            }
+    over.iter().for_each(|(key, value)| overlay_member(base, key, value));
+}
+
+fn overlay_member(base: &mut Map<String, Value>, key: &str, value: &Value) {
+    match (base.get_mut(key), value) {
+        (_, Value::Null) => {
+            base.shift_remove(key);
+        }
+        (Some(Value::Object(inherited)), Value::Object(over)) => overlay(inherited, over),
+        _ => {
+            base.insert(key.to_owned(), value.clone());
         }
     }
 }
@@ -148,6 +170,7 @@ fn overlay(base: &mut Map<String, Value>, over: &Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use uuid::Uuid;
 
     fn merged(config: &Value, overrides: &Value) -> Effective {
@@ -177,6 +200,40 @@ mod tests {
         assert_eq!(effective.environment_variables["A"], "clear");
         assert_eq!(effective.secret_environment_variables["B"], "hush");
         assert!(!format!("{effective:?}").contains("hush"));
+    }
+
+    /// A layer or a config whose members meet those of others often, nulls and variables among them.
+    fn layer() -> impl Strategy<Value = Map<String, Value>> {
+        let leaf = prop_oneof![Just(Value::Null), (0..3_u8).prop_map(Value::from), Just(json!([1, null]))];
+        let key = prop_oneof![Just("a"), Just("b"), Just(VARIABLES), Just(SECRET_VARIABLES)];
+        let value = leaf.prop_recursive(3, 16, 3, move |inner| {
+            let member = (prop_oneof![Just("a"), Just("b"), Just(VARIABLES)], inner);
+            proptest::collection::vec(member, 0..3).prop_map(|members| {
+                Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+            })
+        });
+        proptest::collection::vec((key, value), 0..5)
+            .prop_map(|members| members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_layer_over_what_was_stored_is_the_last_of_the_layers(config in layer(), install in layer(), account in layer()) {
+            let document = json!({ "id": Uuid::nil(), "name": "acme", "config": config });
+            let integration = Integration::parse(&document).unwrap();
+            let stored = Effective::layered(&integration, &[&install]).to_bytes();
+            let over = Effective::from_bytes(&stored).unwrap().under(&account);
+            prop_assert_eq!(over.hash(), Effective::layered(&integration, &[&install, &account]).hash());
+        }
+    }
+
+    #[test]
+    fn an_accounts_layer_changes_adds_and_removes_what_the_install_made_of_it() {
+        let install = json!({ "headers": { "a": "1", "b": "2" }, "environment_variables": { "A": 1, "B": 2 } });
+        let account = json!({ "headers": { "a": null, "c": "3" }, "environment_variables": { "B": null, "C": 3 } });
+        let both = merged(&json!({ "headers": { "d": "4" } }), &install).under(account.as_object().unwrap());
+        assert_eq!(both.config["headers"], json!({ "d": "4", "b": "2", "c": "3" }));
+        assert_eq!(Value::Object(both.environment_variables), json!({ "A": 1, "C": 3 }));
     }
 
     #[test]

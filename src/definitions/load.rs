@@ -1,8 +1,9 @@
 //! Reading definitions from files: one integration, or one environment with its installs, in a file of JSON or YAML.
 //!
-//! Everything is read and checked before anything is returned, so a set is applied whole or not at all.
+//! Everything is read and checked before anything is returned, so a set is applied whole or not at all, and whoever mends it
+//! is told all that is wrong at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::effective::Effective;
-use super::error::LoadError;
+use super::error::{CompileError, LoadError, LoadErrors};
+use super::lint;
 use super::model::{Install, Installs, Integration};
 use super::plan::Plan;
 
@@ -45,76 +47,113 @@ impl DefinitionSet {
 /// Reads `*.json`, `*.yaml` and `*.yml` of both directories, in the order of their names.
 ///
 /// # Errors
-/// The first file that cannot be read, is too large, is not JSON or YAML, has a member that is not allowed, repeats an
-/// id or name, refers to an unknown integration, or whose definition does not compile.
-pub fn load(integrations: &Path, installs: &Path) -> Result<DefinitionSet, LoadError> {
-    let mut set = DefinitionSet::default();
-    let mut ids = HashMap::new();
+/// Everything that keeps the set from being used: a file that cannot be read, is too large, is not JSON or YAML, has a
+/// member that is not allowed, repeats an id or name, refers to an unknown integration, or whose definition does not
+/// compile.
+pub fn load(integrations: &Path, installs: &Path) -> Result<DefinitionSet, LoadErrors> {
+    let mut reading = Reading::default();
     for file in files(integrations)? {
-        let integration = Integration::parse(&read(&file)?).map_err(|error| LoadError::at(&file, error))?;
-        claim(&mut ids, integration.id, &file, "/id")?;
-        if set.integration(&integration.name).is_some() {
-            return Err(LoadError {
-                file,
-                pointer: "/name".to_owned(),
-                message: format!("another file defines an integration `{}`: rename one", integration.name),
-            });
+        match read(&file) {
+            Ok(document) => reading.integration(&file, &document),
+            Err(error) => {
+                reading.refuse(error);
+                reading.nameless = true;
+            }
         }
-        Plan::compile(&Effective::of(&integration)).map_err(|error| LoadError::at(&file, error))?;
-        set.integrations.push(integration);
     }
     for file in files(installs)? {
-        let document = Installs::parse(&read(&file)?).map_err(|error| LoadError::at(&file, error))?;
-        add_installs(&mut set, document, &mut ids, &file)?;
-    }
-    Ok(set)
-}
-
-fn add_installs(
-    set: &mut DefinitionSet,
-    document: Installs,
-    ids: &mut HashMap<Uuid, PathBuf>,
-    file: &Path,
-) -> Result<(), LoadError> {
-    let (id, name) = &document.environment;
-    match set.environments.iter().find(|known| known.0 == *id || known.1 == *name) {
-        Some(known) if known != &document.environment => {
-            return Err(LoadError {
-                file: file.to_owned(),
-                pointer: "/environment".to_owned(),
-                message: format!("another file gives this id or name to environment {} `{}`", known.0, known.1),
-            });
+        match read(&file) {
+            Ok(document) => reading.installs(&file, &document),
+            Err(error) => reading.refuse(error),
         }
-        Some(_) => {}
-        None => set.environments.push(document.environment),
     }
-    for (index, install) in document.installs.into_iter().enumerate() {
-        claim(ids, install.id, file, &format!("/installs/{index}/id"))?;
-        let Some(effective) = set.effective(&install) else {
-            return Err(LoadError {
-                file: file.to_owned(),
-                pointer: format!("/installs/{index}/integration"),
-                message: format!("no file defines an integration `{}`", install.integration),
-            });
-        };
-        Plan::compile(&effective).map_err(|error| LoadError {
-            file: file.to_owned(),
-            pointer: format!("/installs/{index}"),
-            message: format!("under this override `{}` cannot be run: {error}", install.integration),
-        })?;
-        set.installs.push(install);
-    }
-    Ok(())
+    if reading.wrong.is_empty() { Ok(reading.set) } else { Err(LoadErrors(reading.wrong)) }
 }
 
-fn claim(ids: &mut HashMap<Uuid, PathBuf>, id: Uuid, file: &Path, pointer: &str) -> Result<(), LoadError> {
-    match ids.insert(id, file.to_owned()) {
-        None => Ok(()),
-        Some(other) => Err(LoadError {
-            file: file.to_owned(),
-            pointer: pointer.to_owned(),
-            message: format!("{id} is used in {} too: every id is unique", other.display()),
-        }),
+/// A set as far as it was read, and what is wrong with it.
+#[derive(Default)]
+struct Reading {
+    set: DefinitionSet,
+    ids: HashMap<Uuid, PathBuf>,
+    wrong: Vec<LoadError>,
+    /// Integrations that are refused: nothing more is said of what uses them.
+    refused: HashSet<String>,
+    /// Whether there is one whose name could not be read.
+    nameless: bool,
+}
+
+impl Reading {
+    fn refuse(&mut self, error: LoadError) {
+        self.wrong.push(error);
+    }
+
+    fn refuse_at(&mut self, file: &Path, pointer: impl Into<String>, message: String) {
+        self.refuse(LoadError::at(file, CompileError::new(pointer, message)));
+    }
+
+    fn integration(&mut self, file: &Path, document: &Value) {
+        let parsed = Integration::parse(document);
+        if let Ok(integration) = &parsed {
+            self.claim(integration.id, file, "/id");
+            if self.set.integration(&integration.name).is_some() {
+                let message = format!("another file defines an integration `{}`: rename one", integration.name);
+                self.refuse_at(file, "/name", message);
+            }
+        }
+        match parsed.and_then(|it| Plan::compile(&Effective::of(&it)).map(|_| it)) {
+            Ok(integration) => self.set.integrations.push(integration),
+            Err(first) => {
+                let mut reasons = lint::refusals(document);
+                if !reasons.contains(&first) {
+                    reasons.insert(0, first);
+                }
+                self.wrong.extend(reasons.into_iter().map(|reason| LoadError::at(file, reason)));
+                match document.get("name").and_then(Value::as_str) {
+                    Some(name) => drop(self.refused.insert(name.to_owned())),
+                    None => self.nameless = true,
+                }
+            }
+        }
+    }
+
+    fn installs(&mut self, file: &Path, document: &Value) {
+        let (Installs { environment, installs }, wrong) = Installs::parse(document);
+        self.wrong.extend(wrong.into_iter().map(|error| LoadError::at(file, error)));
+        match self.set.environments.iter().find(|known| known.0 == environment.0 || known.1 == environment.1) {
+            Some(known) if known != &environment => {
+                let message = format!("another file gives this id or name to environment {} `{}`", known.0, known.1);
+                self.refuse_at(file, "/environment", message);
+            }
+            Some(_) => {}
+            None => self.set.environments.push(environment),
+        }
+        for (pointer, install) in installs {
+            self.claim(install.id, file, &format!("{pointer}/id"));
+            self.install(file, &pointer, install);
+        }
+    }
+
+    fn install(&mut self, file: &Path, pointer: &str, install: Install) {
+        let Some(effective) = self.set.effective(&install) else {
+            if !self.nameless && !self.refused.contains(&install.integration) {
+                let message = format!("no file defines an integration `{}`", install.integration);
+                self.refuse_at(file, format!("{pointer}/integration"), message);
+            }
+            return;
+        };
+        if Plan::compile(&effective).is_err() {
+            for error in lint::compiled::refusals(&effective) {
+                let message = format!("under this override `{}` cannot be run: {error}", install.integration);
+                self.refuse_at(file, pointer, message);
+            }
+        }
+        self.set.installs.push(install);
+    }
+
+    fn claim(&mut self, id: Uuid, file: &Path, pointer: &str) {
+        if let Some(other) = self.ids.insert(id, file.to_owned()) {
+            self.refuse_at(file, pointer, format!("{id} is used in {} too: every id is unique", other.display()));
+        }
     }
 }
 
@@ -159,8 +198,29 @@ pub(super) fn text(file: &Path) -> Result<String, LoadError> {
 
 fn read(file: &Path) -> Result<Value, LoadError> {
     let text = text(file)?;
+    parse(file, &text).map_err(|error| LoadError::new(file, error.message))
+}
+
+/// A text that is not what its file's name says.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) message: String,
+    /// Line and column, from 1.
+    pub(super) line: Option<(usize, usize)>,
+}
+
+/// Reads the text of `file`, which is JSON or YAML by its name.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Value, Unreadable> {
     if extension(file) == "json" {
-        return serde_json::from_str(&text).map_err(|error| LoadError::new(file, format!("is not JSON: {error}")));
+        return serde_json::from_str(text).map_err(|error| Unreadable {
+            message: format!("is not JSON: {error}"),
+            line: Some((error.line(), error.column())),
+        });
     }
-    serde_saphyr::from_str(&text).map_err(|error| LoadError::new(file, format!("is not YAML: {error}")))
+    serde_saphyr::from_str(text).map_err(|error| {
+        // A snippet of the text may hold a secret.
+        let error = error.without_snippet();
+        let place = error.location().map(|at| (at.line() as usize, at.column() as usize));
+        Unreadable { message: format!("is not YAML: {error}"), line: place.filter(|(line, _)| *line > 0) }
+    })
 }

@@ -1,8 +1,8 @@
 //! Definitions: what the operator's team wrote about a third-party service, and what the worker makes of it.
 //!
 //! A definition travels one way: [`load()`] reads the files, [`Effective`] merges an integration with an install's
-//! override into the one document that a run pins by its hash, and [`Plan::compile`] turns that document into what
-//! `actions` walks through. Everything that can be known to be wrong is refused at load, with the file, a JSON
+//! override, and with an account's own, into the one document that a run pins by its hash, and [`Plan::compile`] turns
+//! that document into what `actions` walks through. Everything that can be known to be wrong is refused at load, with the file, a JSON
 //! pointer and what to mend; [`CompileError`] is the one error of it.
 //!
 //! A request has three layers of config: the integration, the method of `resources` that a step refers to, and the step
@@ -15,6 +15,7 @@ pub mod credential;
 mod diff;
 mod effective;
 mod error;
+mod layer;
 pub mod lint;
 mod load;
 mod model;
@@ -36,13 +37,14 @@ mod tests;
 pub use credential::CredentialPlan;
 pub use diff::{Difference, Kind, differences};
 pub use effective::Effective;
-pub use error::{CompileError, LoadError};
+pub use error::{CompileError, LoadError, LoadErrors};
+pub use layer::{check_layer, layer_differences, masked_layer, place_in_layer};
 pub use load::{DefinitionSet, files, load, read_integration};
 pub use model::{Install, Integration};
 pub use names::Names;
 pub use pagination::{
-    Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit, Link as PaginationLink,
-    MAX_PAGES, Pagination, Place as PaginationPlace,
+    Compared as PaginationCompared, Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit,
+    Link as PaginationLink, MAX_PAGES, Pagination, Place as PaginationPlace,
 };
 pub use plan::{Action, OnUnknown, Plan, Probe, Step, StepKind};
 pub use rate_limit::{LimitScope, RateLimit};

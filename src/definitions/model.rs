@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::IntegrationRef;
 use super::error::CompileError;
+use super::layer::check_layer;
 use super::node::{Node, join};
 
 /// The definition of a third-party service.
@@ -102,12 +103,7 @@ impl Install {
         node.only(&["id", "integration", "is_enabled", "override"])?;
         let overrides =
             node.get("override").map(|overrides| overrides.object().cloned()).transpose()?.unwrap_or_default();
-        for key in ["environment_variables", "secret_environment_variables"] {
-            if overrides.get(key).is_some_and(|variables| !variables.is_object()) {
-                let pointer = join(&join(&node.pointer, "override"), key);
-                return Err(CompileError::new(pointer, "must be an object of names and values"));
-            }
-        }
+        check_layer(&overrides, &join(&node.pointer, "override"))?;
         Ok(Self {
             id: id(&node.require("id")?)?,
             environment_id,
@@ -121,26 +117,42 @@ impl Install {
 /// One installs document: an environment and what it uses.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Installs {
+    /// Its id and name.
     pub(super) environment: (Uuid, String),
-    pub(super) installs: Vec<Install>,
+    /// Each with its pointer.
+    pub(super) installs: Vec<(String, Install)>,
 }
 
 impl Installs {
-    /// Reads a document.
-    ///
-    /// # Errors
-    /// The first member that is missing, unknown or has a value that is not allowed.
-    pub(super) fn parse(document: &Value) -> Result<Self, CompileError> {
+    /// Reads of a document what can be used, and tells what is wrong with the rest: members that are missing, unknown or
+    /// have a value that is not allowed.
+    pub(super) fn parse(document: &Value) -> (Self, Vec<CompileError>) {
         let node = Node::new(document, "");
-        node.only(&["environment", "installs"])?;
-        let environment = node.require("environment")?;
-        environment.only(&["id", "name"])?;
-        let environment = (id(&environment.require("id")?)?, environment.require("name")?.text()?.to_owned());
-        let installs = node.require("installs")?;
-        let installs =
-            installs.items()?.map(|install| Install::read(&install, environment.0)).collect::<Result<_, _>>()?;
-        Ok(Self { environment, installs })
+        let mut wrong: Vec<CompileError> = node.only(&["environment", "installs"]).err().into_iter().collect();
+        let environment = environment(&node).unwrap_or_else(|error| {
+            wrong.push(error);
+            (Uuid::nil(), String::new())
+        });
+        let mut installs = Vec::new();
+        match node.require("installs").and_then(|list| Ok(list.items()?.collect::<Vec<_>>())) {
+            Err(error) => wrong.push(error),
+            Ok(nodes) => {
+                for node in nodes {
+                    match Install::read(&node, environment.0) {
+                        Ok(install) => installs.push((node.pointer, install)),
+                        Err(error) => wrong.push(error),
+                    }
+                }
+            }
+        }
+        (Self { environment, installs }, wrong)
     }
+}
+
+fn environment(document: &Node<'_>) -> Result<(Uuid, String), CompileError> {
+    let environment = document.require("environment")?;
+    environment.only(&["id", "name"])?;
+    Ok((id(&environment.require("id")?)?, environment.require("name")?.text()?.to_owned()))
 }
 
 fn id(node: &Node<'_>) -> Result<Uuid, CompileError> {

@@ -65,10 +65,13 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether a phase may hold a thread for long between two requests.
+    /// Whether the phases, or the custom action that is performed instead, may hold a thread for long between two requests.
     #[must_use]
-    pub fn is_quadratic(&self) -> bool {
-        self.post_install.is_quadratic() || self.validation.is_quadratic()
+    pub fn is_quadratic(&self, custom: Option<&str>) -> bool {
+        match custom {
+            Some(name) => self.actions.get(name).and_then(|it| it.as_ref().ok()).is_some_and(Action::is_quadratic),
+            None => self.post_install.is_quadratic() || self.validation.is_quadratic(),
+        }
     }
 }
 

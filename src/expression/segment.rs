@@ -81,34 +81,89 @@ const TRIED_BYTES: usize = 4 << 20;
 /// It ends at the first `}}` before which a complete expression stands: braces inside a string, a comment, a pattern or
 /// an object leave it incomplete, so the engine's own parser settles what a count of braces could not.
 fn cut_expression(body: &str, ordinal: u64) -> Result<(Expression, usize), ExprError> {
+    search(body, ordinal, &mut 0)
+}
+
+/// The same; adds up the bytes that were compiled.
+fn search(body: &str, ordinal: u64, tried: &mut usize) -> Result<(Expression, usize), ExprError> {
     let mut told: Option<ExprError> = None;
-    let mut tried = 0;
-    let mut next = 0;
-    for (at, pair) in body.as_bytes().windows(2).enumerate() {
-        if pair != b"}}" || at < next {
-            continue;
-        }
-        tried += at;
-        match Expression::compile_nth(&body[..at], ordinal) {
+    let mut last: Option<ExprError> = None;
+    let mut from = 0;
+    while let Some(at) = body[from..].find("}}").map(|found| from + found) {
+        *tried += at;
+        let error = match Expression::compile_nth(&body[..at], ordinal) {
             Ok(expression) => return Ok((expression, at)),
-            Err(error) if at > limits::SOURCE_BYTES || tried > TRIED_BYTES => return Err(told.unwrap_or(error)),
-            // What nests too deep does so whatever follows.
-            Err(error) if error.kind == ExprKind::Limit => return Err(error),
-            Err(error) if let Some(end) = end_of_open(&error) => {
-                let Some(found) = body[at..].find(|c| end.contains(&c)) else { return Err(told.unwrap_or(error)) };
-                next = at + found + 1;
-                if told.as_ref().is_none_or(|told| LEFT_OPEN.contains(&told.code.as_str())) {
-                    told = Some(error);
-                }
-            }
-            // Where something was only left open, the braces may have been inside of it, and what follows says more.
-            Err(error) if told.as_ref().is_none_or(|told| LEFT_OPEN.contains(&told.code.as_str())) => {
-                told = Some(error);
-            }
-            Err(_) => {}
+            Err(error) => error,
+        };
+        if at > limits::SOURCE_BYTES || *tried > TRIED_BYTES {
+            return Err(told.unwrap_or(error));
         }
+        // What nests too deep does so whatever follows.
+        if error.kind == ExprKind::Limit {
+            return Err(error);
+        }
+        // The parser reads from left to right: what it says twice of one place, it says whatever follows.
+        let is_final = !is_left_open(&error) && last.as_ref() == Some(&error);
+        last = Some(error.clone());
+        // Where something was only left open, the braces may have been inside of it, and what follows says more.
+        if told.as_ref().is_none_or(is_left_open) {
+            told = Some(error.clone());
+        }
+        from = match end_of_open(&error) {
+            _ if is_final => break,
+            None => at + 1,
+            Some(end) => match body[at..].find(end) {
+                Some(found) => at + found + 1,
+                None => break,
+            },
+        };
     }
     Err(told.unwrap_or_else(|| {
         ExprError::new(ExprKind::Syntax, "unclosed_expression", "`{{=` opens an expression that no `}}` closes").at(0)
     }))
+}
+
+fn is_left_open(error: &ExprError) -> bool {
+    LEFT_OPEN.contains(&error.code.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_expression_ends_is_found_without_compiling_it_at_every_brace() {
+        let many = "a+".repeat(200);
+        let braces = "}}".repeat(20_000);
+        for (left, code) in [
+            ("", "S0207"),
+            ("\"", "S0101"),
+            ("[a", "S0203"),
+            ("`", "S0105"),
+            ("/* ", "S0106"),
+            ("$match(a, /b", "S0302"),
+        ] {
+            let mut tried = 0;
+            let error = search(&format!("{many}{left}{braces}"), 0, &mut tried).unwrap_err();
+            assert_eq!(error.code, code, "{left}");
+            assert!(tried < 4_000, "{left}: {tried}");
+        }
+    }
+
+    #[test]
+    fn braces_inside_of_what_closes_later_are_no_end() {
+        for body in [
+            "\"}}}}\" & '}} \" }}'",
+            "`}}}}`",
+            "1 /* }}}} ' }} */",
+            "$match(a, /{{2}}'/)",
+            "{\"a\":{\"b\":{\"c\":{}}}}",
+            "\"\\\"}}}}\\\"}}\"",
+            "[{\"a\":{\"b\":1}},{\"a\":{\"b\":1}}]",
+        ] {
+            let (_, length) =
+                cut_expression(&format!("{body}}}}} }}}}"), 0).unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(length, body.len(), "{body}");
+        }
+    }
 }

@@ -192,17 +192,11 @@ impl Reader<'_> {
     }
 
     fn tenant_id(&mut self) -> Result<Option<String>, Refusal> {
-        match self.fields.remove("tenant_id") {
-            Some(Value::String(text)) if text.chars().any(char::is_control) => {
-                let message = "holds a control character";
-                return Err(Refusal::field(IntakeCode::BadCharacter, "/tenant_id", message));
-            }
-            Some(Value::String(text)) if (1..=MAX_ID).contains(&text.chars().count()) => return Ok(Some(text)),
-            Some(Value::String(_)) => self.fail("tenant_id", "has to have 1 to 255 characters"),
-            Some(_) => self.fail("tenant_id", "has to be text"),
-            None => self.fail("tenant_id", "is required"),
+        let checked = self.fields.remove("tenant_id").map_or(Ok(Err("is required")), check_tenant)?;
+        if let Err(message) = checked {
+            self.fail("tenant_id", message);
         }
-        Ok(None)
+        Ok(checked.ok())
     }
 
     fn install(&mut self) -> Option<Uuid> {
@@ -255,12 +249,27 @@ impl Reader<'_> {
     }
 }
 
+/// Judges a tenant's id.
+///
+/// # Errors
+/// A [`Refusal`] where it cannot be stored; inside it, what is wrong with it otherwise.
+pub(super) fn check_tenant(value: Value) -> Result<Result<String, &'static str>, Refusal> {
+    match value {
+        Value::String(text) if text.chars().any(char::is_control) => {
+            Err(Refusal::field(IntakeCode::BadCharacter, "/tenant_id", "holds a control character"))
+        }
+        Value::String(text) if (1..=MAX_ID).contains(&text.chars().count()) => Ok(Ok(text)),
+        Value::String(_) => Ok(Err("has to have 1 to 255 characters")),
+        _ => Ok(Err("has to be text")),
+    }
+}
+
 fn failure(pointer: &str, message: impl Into<String>) -> FieldFailure {
     FieldFailure { pointer: pointer.to_owned(), message: message.into() }
 }
 
 /// The JSON pointer of a top-level field; a key from outside is cut, for it is repeated in messages.
-fn pointer_to(key: &str) -> String {
+pub(super) fn pointer_to(key: &str) -> String {
     let shown: String = key.chars().filter(|c| !c.is_control()).take(64).collect();
     format!("/{}", shown.replace('~', "~0").replace('/', "~1"))
 }

@@ -157,7 +157,7 @@ async fn written(accounts: &Accounts, disposition: Disposition) -> Option<(&'sta
         Disposition::Accepted(account) => ("accepted", JSON, serde_json::to_vec(&new_account_answer(&account))),
         Disposition::Duplicate(id) => {
             let account = accounts.store.account(id).await.ok()??;
-            let answer = account_answer(&accounts.store, &account).await.ok()?;
+            let answer = account_answer(accounts, &account).await.ok()?;
             ("duplicate", JSON, serde_json::to_vec(&answer))
         }
         Disposition::Refused(refusal) => ("refused", PROBLEM_JSON, serde_json::to_vec(&ProblemDocument::from(refusal))),

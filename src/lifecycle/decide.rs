@@ -200,6 +200,11 @@ fn ended(status: Status, ending: Ending, trigger: &Trigger) -> Result<Decision, 
             Status::Connecting => Some(to(status, phase.error_status(), Word::of_failure(phase))),
             Status::Active | Status::PostInstallError | Status::ValidationError | Status::NeedsReauth => None,
         },
+        Ending::Beside => match status {
+            // What is connecting waits for its phases, and for nothing beside them.
+            Status::Connecting => return Err(Rejection::Illegal { status, trigger: trigger.name() }),
+            Status::Active | Status::PostInstallError | Status::ValidationError | Status::NeedsReauth => None,
+        },
     };
     Ok(Decision { transition, next: Next::Finish })
 }
@@ -250,6 +255,7 @@ impl Trigger {
             Self::RunEnded { ending: Ending::CredentialRefused, .. } => "credential refused",
             Self::RunEnded { ending: Ending::DeadlineExceeded(Phase::PostInstall), .. } => "deadline in post_install",
             Self::RunEnded { ending: Ending::DeadlineExceeded(Phase::Validation), .. } => "deadline in validation",
+            Self::RunEnded { ending: Ending::Beside, .. } => "ended beside the phases",
             Self::ObservedRefusal => "observed refusal",
             Self::ObservedAcceptance => "observed acceptance",
             Self::Delete => "delete",

@@ -9,6 +9,7 @@ mod reason;
 mod retry;
 mod status;
 pub mod table;
+mod task;
 mod transition;
 mod trigger;
 
@@ -21,5 +22,6 @@ pub use reason::{IntakeCode, Reason, ReasonCode, WhoActs};
 pub use retry::RetryPolicy;
 pub(crate) use status::words;
 pub use status::{AuthenticationMethod, Phase, Region, Status, UnknownWord, status_word};
+pub use task::Task;
 pub use transition::{Transition, Word};
 pub use trigger::{Cause, CauseTrigger, Ending, Trigger, Unknown};

@@ -28,6 +28,7 @@ pub fn triggers() -> Vec<Trigger> {
             Ending::CredentialRefused,
             Ending::DeadlineExceeded(Phase::PostInstall),
             Ending::DeadlineExceeded(Phase::Validation),
+            Ending::Beside,
         ]
         .map(|ending| Trigger::RunEnded { run: RUN, ending }),
     );
@@ -66,7 +67,8 @@ const HEAD: &str = "# The state machine\n\n\
     Every arrow is exactly one event. Patches (`updated`, status unchanged) are in the table only.\n\n";
 
 const TABLE_HEAD: &str = "\n## Every trigger on every status\n\n\
-    A run is an account's only unfinished one. What a refused trigger asks for does not happen; nothing changes.\n\n\
+    A run is an account's only unfinished one. What a refused trigger asks for does not happen; nothing changes. Where a \
+    run's end has no event of its own and the run changed the context visibly, that is an `update` besides.\n\n\
     | trigger | status | run | what follows |\n| --- | --- | --- | --- |\n";
 
 /// A trigger that a run raises is told for accounts with that run; the others for both where the run matters.

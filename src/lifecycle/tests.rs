@@ -68,6 +68,21 @@ fn a_run_beside_the_status_changes_only_what_it_proves() {
 }
 
 #[test]
+fn what_ends_beside_the_phases_changes_no_status() {
+    check(
+        "active / ended beside the phases => -
+         post_install_error / ended beside the phases => -
+         validation_error / ended beside the phases => -
+         needs_reauth / ended beside the phases => -
+         connecting / ended beside the phases => !illegal
+         deleted / ended beside the phases => !superseded",
+    );
+    assert_eq!((Ending::failed(None), Ending::deadline(None)), (Ending::Beside, Ending::Beside));
+    assert_eq!(Ending::failed(Some(Phase::Validation)), Ending::PhaseFailed(Phase::Validation));
+    assert_eq!(Ending::deadline(Some(Phase::PostInstall)), Ending::DeadlineExceeded(Phase::PostInstall));
+}
+
+#[test]
 fn a_refused_credential_is_told_once_in_every_status() {
     check(
         "post_install_error / credential refused => needs_reauth, authentication_error

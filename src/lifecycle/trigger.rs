@@ -92,6 +92,29 @@ pub enum Ending {
     CredentialRefused,
     /// The run's time was up while it was in this phase.
     DeadlineExceeded(Phase),
+    /// Something beside the phases ended in a way that says nothing about the account: a custom action failed, or its
+    /// success proves nothing about the credential; a token refresh failed; the time of one of them was up.
+    Beside,
+}
+
+impl Ending {
+    /// How a run ended that failed for good in this phase, or beside the phases.
+    #[must_use]
+    pub const fn failed(phase: Option<Phase>) -> Self {
+        match phase {
+            Some(phase) => Self::PhaseFailed(phase),
+            None => Self::Beside,
+        }
+    }
+
+    /// How a run ended whose time was up in this phase, or beside the phases.
+    #[must_use]
+    pub const fn deadline(phase: Option<Phase>) -> Self {
+        match phase {
+            Some(phase) => Self::DeadlineExceeded(phase),
+            None => Self::Beside,
+        }
+    }
 }
 
 /// What happened to an account.

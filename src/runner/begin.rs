@@ -23,9 +23,9 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         Ok(plan) => plan,
         Err(PlanProblem::Stop(stop)) => return stop,
         Err(PlanProblem::Failure(failure)) => {
-            let phase = held.run.from_phase;
+            let ending = Ending::failed(held.run.task.phase());
             // Nothing can go on from where it is without its definition.
-            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure, None).await;
+            return end_without_stepper(runner, held, ending, failure, None).await;
         }
     };
     let paths = SecretPaths::of(plan.credential(held.account.authentication_method));
@@ -40,8 +40,8 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
         Ok(found) => found,
         Err(Unfetched::Stop(stop)) => return stop,
         Err(Unfetched::Failure(failure)) => {
-            let (phase, left) = (held.run.from_phase, held.run.progress.clone());
-            return end_without_stepper(runner, held, Ending::PhaseFailed(phase), failure, left).await;
+            let (ending, left) = (Ending::failed(held.run.task.phase()), held.run.progress.clone());
+            return end_without_stepper(runner, held, ending, failure, left).await;
         }
     };
     let context = Arc::new(context);
@@ -50,7 +50,7 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
     }
     let run = (&held.account, &held.run);
     let stepper = Stepper::new(start_of(&runner.budgets, run, &plan, Arc::clone(&context), progress));
-    let quadratic = plan.is_quadratic();
+    let quadratic = plan.is_quadratic(held.run.task.action());
     let driver = Driver {
         runner,
         held,
@@ -107,8 +107,7 @@ pub fn start_of(
             authentication_method: account.authentication_method,
         },
         context,
-        from: run.from_phase,
-        action: None,
+        task: run.task.clone(),
         progress,
         // The same for every worker that takes the run up, so that a request rendered again has the same bytes.
         seed: run.id.as_u64_pair().1,
@@ -175,7 +174,7 @@ pub(super) async fn end_unperformed(runner: &Runner, run: Run) -> bool {
     let store = &runner.accounts.store;
     let (account, credential) = (store.account(run.account).await, store.credential(run.account).await);
     let (Ok(Some(account)), Ok(Some(credential))) = (account, credential) else { return false };
-    let ending = Ending::DeadlineExceeded(run.from_phase);
+    let ending = Ending::deadline(run.task.phase());
     let left = run.progress.clone();
     let held = Held { run, account, credential };
     matches!(end_without_stepper(runner, held, ending, too_late(&runner.budgets), left).await, Stop::Over)
@@ -190,14 +189,16 @@ async fn end_without_stepper(
     failure: Failure,
     left: Option<Sealed>,
 ) -> Stop {
-    let phase = held.run.from_phase;
+    let phase = held.run.task.phase();
     let is_in_doubt = held.run.progress.is_some()
         // What does not open may hold anything.
         && open_progress(runner, &held).map_or(true, |progress| progress.is_some_and(|found| found.is_in_doubt()));
+    // Nothing goes on from what a custom action left: asking for it again is another run.
+    let left = left.filter(|_| phase.is_some());
     let (failure, progress) = if is_in_doubt { (interrupted(&failure), left) } else { (failure, None) };
     let ended = Ended {
         ending,
-        reason: Some(failure.into_reason(Some(phase), None)),
+        reason: Some(failure.into_reason(phase, None)),
         writes: Map::new(),
         trace: "[]".to_owned(),
         progress,

@@ -64,7 +64,7 @@ pub(super) async fn run(runner: Runner, started: Started) {
         account,
         fence,
         cause: held.run.cause,
-        from_phase: held.run.from_phase,
+        task: held.run.task.clone(),
         definition: held.run.definition,
     };
     let driven = AssertUnwindSafe(perform(&runner, held, opened, begun, slot)).catch_unwind().await;

@@ -19,12 +19,11 @@ impl Driver<'_> {
     pub(super) async fn deadline(&mut self, stepper: &Stepper) -> Stop {
         let phase = stepper.phase();
         let failure = stepper.doubt().unwrap_or_else(|| too_late(&self.runner.budgets));
-        let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.held.run.from_phase));
-        self.finish(stepper, (ending, Some(failure.into_reason(phase, None)))).await
+        self.finish(stepper, (Ending::deadline(phase), Some(failure.into_reason(phase, None)))).await
     }
 
     pub(super) async fn end(&mut self, stepper: &Stepper, outcome: Outcome) -> Stop {
-        self.finish(stepper, ending_of(outcome, self.held.run.from_phase)).await
+        self.finish(stepper, ending_of(outcome, stepper)).await
     }
 
     async fn finish(&mut self, stepper: &Stepper, ending: (Ending, Option<Reason>)) -> Stop {
@@ -36,8 +35,10 @@ impl Driver<'_> {
             );
         }
         stepper.trace().outcomes().for_each(|failure| self.runner.accounts.metrics.count_attempt(failure));
-        // Whoever knows what became of the last request can go on from here.
-        let unknown = ended.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
+        // Whoever knows what became of the last request can go on from here. Nothing goes on from a custom action: asking
+        // for it again is another run.
+        let unknown = stepper.phase().is_some()
+            && ended.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
         ended.progress = match unknown.then(|| self.sealed_progress(stepper)).transpose() {
             Ok(progress) => progress,
             Err(stop) => return stop,
@@ -49,16 +50,14 @@ impl Driver<'_> {
     }
 }
 
-/// What an outcome means for the account. No custom action is started here, so there is a phase; should there be none, it
-/// is `asked`, the one that was asked for.
+/// What an outcome means for the account.
 #[must_use]
-pub fn ending_of(outcome: Outcome, asked: Phase) -> (Ending, Option<Reason>) {
+pub fn ending_of(outcome: Outcome, stepper: &Stepper) -> (Ending, Option<Reason>) {
     let told = |phase, step, failure: Failure| Some(failure.into_reason(phase, step));
     match outcome {
-        Outcome::Succeeded => (Ending::Succeeded, None),
-        Outcome::Failed { phase, step, failure } => {
-            (Ending::PhaseFailed(phase.unwrap_or(asked)), told(phase, step, failure))
-        }
+        Outcome::Succeeded if stepper.proves() => (Ending::Succeeded, None),
+        Outcome::Succeeded => (Ending::Beside, None),
+        Outcome::Failed { phase, step, failure } => (Ending::failed(phase), told(phase, step, failure)),
         Outcome::CredentialRefused { phase, step, failure } => (Ending::CredentialRefused, told(phase, step, failure)),
     }
 }

@@ -57,6 +57,15 @@ pub struct VersionEntry {
     pub inserted_at_ms: i64,
 }
 
+/// An account's own override.
+#[derive(Debug, Clone)]
+pub struct UsedOverride {
+    /// The account.
+    pub account: Uuid,
+    /// The sealed override.
+    pub sealed: Sealed,
+}
+
 /// All definitions that belong together; applied whole.
 #[derive(Debug, Clone, Default)]
 pub struct StoredDefinitions {

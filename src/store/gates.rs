@@ -16,9 +16,10 @@ words! {
 }
 
 /// A gate that is closed. One that is not has no row, or an old one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ClosedGate {
-    /// The install, `environment_integration_id`.
+    /// The install.
+    #[serde(rename = "environment_integration_id")]
     pub install: Uuid,
     /// The host, with its port where the definition writes one.
     pub host: String,

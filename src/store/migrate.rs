@@ -30,6 +30,8 @@ pub(super) const STEPS: &[Step] = &[
     step!(2, "messages", "0002_messages.sql"),
     step!(3, "operate", "0003_operate.sql"),
     step!(4, "unknown_outcomes", "0004_unknown_outcomes.sql"),
+    step!(5, "runs_on_demand", "0005_runs_on_demand.sql"),
+    step!(6, "account_overrides", "0006_account_overrides.sql"),
 ];
 
 /// The schema that this version works with.

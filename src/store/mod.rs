@@ -14,6 +14,7 @@ mod handed;
 mod migrate;
 mod model;
 mod operators;
+mod patch;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
@@ -32,6 +33,7 @@ pub use definitions::*;
 pub use gates::{ClosedGate, GateReason};
 pub use model::*;
 pub use operators::*;
+pub use patch::{OverridePatch, Patch, Patched, SecretsPatch};
 pub use views::*;
 
 /// Why the store did not do something. Each variant is a different reaction.
@@ -74,8 +76,13 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Repeating a commit whose outcome was lost is recognised and answered [`Committed::Done`].
     async fn commit(&self, commit: Commit, patience: Patience) -> Result<Committed, StoreError>;
 
-    /// Starts a run of an existing account with its transition (a replay).
+    /// Starts a run of an existing account, with its transition or beside its status.
     async fn enqueue(&self, enqueue: Enqueue) -> Result<Enqueued, StoreError>;
+
+    /// Writes a client's change of an account, whether a run of it is under way or not.
+    ///
+    /// Repeating a patch whose outcome was lost is recognised and answered [`Patched::Done`].
+    async fn patch(&self, patch: Patch) -> Result<Patched, StoreError>;
 
     /// Claims due runs in fair order, after making waiting ones due.
     async fn claim(&self, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError>;
@@ -175,6 +182,15 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The account's secrets.
     async fn credential(&self, account: Uuid) -> Result<Option<Credential>, StoreError>;
 
+    /// The account's own override, if it has one.
+    async fn account_override(&self, account: Uuid) -> Result<Option<Sealed>, StoreError>;
+
+    /// The overrides of an install's accounts by ascending account id, after one.
+    async fn used_overrides(&self, install: Uuid, after: Uuid, limit: u32) -> Result<Vec<UsedOverride>, StoreError>;
+
+    /// One run.
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError>;
+
     /// The account's runs, latest first.
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError>;
 
@@ -243,8 +259,10 @@ pub struct Enqueue {
     pub environment_id: Uuid,
     /// Where it lives.
     pub region: Region,
-    /// Its transition.
-    pub transition: TransitionWrite,
+    /// The sequence that the account must have.
+    pub expected_sequence: i64,
+    /// The change of the account and its event, if it becomes `connecting`; none leaves it as it is.
+    pub transition: Option<(AccountChange, Event)>,
     /// The run.
     pub run: NewRun,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::lifecycle::{AuthenticationMethod, Cause, Phase, Reason, Region, Status, words};
+use crate::lifecycle::{AuthenticationMethod, Cause, Reason, Region, Status, Task, words};
 use crate::seal::{Sealed, hex};
 
 /// The SHA-256 of an effective definition's canonical JSON: what a run pins.
@@ -65,7 +65,7 @@ pub struct Account {
     pub last_forbidden_error: Option<Value>,
     /// The context without secrets.
     pub context: Map<String, Value>,
-    /// The run that was made last.
+    /// The run that last set out to change its status: its import's, or a later one that made it `connecting` again.
     pub latest_run: Option<Uuid>,
     /// How many events it has; also its version.
     pub sequence: i64,
@@ -124,8 +124,8 @@ pub struct NewRun {
     pub id: Uuid,
     /// Why it is made.
     pub cause: Cause,
-    /// The phase it begins with.
-    pub from_phase: Phase,
+    /// What it is to do.
+    pub task: Task,
     /// Its place in the queue; smaller is earlier.
     pub fair_key: i64,
     /// The effective definition it is bound to.
@@ -241,7 +241,8 @@ pub enum RunChange {
 /// How an account's row changes with a transition.
 #[derive(Debug, Clone)]
 pub struct AccountChange {
-    /// The new status; `None` deletes.
+    /// The new status; `None` deletes. Nothing raises that yet: whoever does has to erase what is sealed for the account, its
+    /// row of `credentials` and of `account_overrides`, its runs' progress.
     pub status: Option<Status>,
     /// The new reason.
     pub reason: Option<Reason>,
@@ -331,8 +332,8 @@ pub struct Run {
     pub account: Uuid,
     /// Why it was made.
     pub cause: Cause,
-    /// The phase it begins with.
-    pub from_phase: Phase,
+    /// What it is to do.
+    pub task: Task,
     /// The number that every write of its worker must name.
     pub fence: i64,
     /// The effective definition it is bound to.

@@ -28,6 +28,8 @@ pub struct Candidate {
     pub updated_at_ms: i64,
     /// Whether a run of it is not finished.
     pub has_run: bool,
+    /// Whether it has an override of its own.
+    pub has_override: bool,
 }
 
 /// A place in the order of failing: time, then id.
@@ -195,7 +197,8 @@ pub enum Settlement {
 macro_rules! candidate_columns {
     () => {
         "a.id, a.tenant_id, a.integration_name, a.environment_integration_id, a.status, a.reason, a.sequence, \
-    a.updated_at, EXISTS (SELECT 1 FROM runs r WHERE r.account_id = a.id AND r.state <> 'finished') AS has_run"
+    a.updated_at, EXISTS (SELECT 1 FROM runs r WHERE r.account_id = a.id AND r.state <> 'finished') AS has_run, \
+    EXISTS (SELECT 1 FROM account_overrides o WHERE o.account_id = a.id) AS has_override"
     };
 }
 pub(super) use candidate_columns;
@@ -215,6 +218,7 @@ pub(super) fn candidate(row: &impl rows::Columns) -> Row<Candidate> {
         sequence: rows::must(row.int("sequence")?, "sequence")?,
         updated_at_ms: rows::must(row.int("updated_at")?, "updated_at")?,
         has_run: rows::must(row.flag("has_run")?, "has_run")?,
+        has_override: rows::must(row.flag("has_override")?, "has_override")?,
     })
 }
 

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{
     Account, Backlog, Credential, DefinitionHash, InstallEntry, IntegrationEntry, IntegrationRef, Left, RefreshIntent,
-    Run, RunView, StoreError, StoredEvent, Unpublished, VersionEntry,
+    Run, RunView, StoreError, StoredEvent, Unpublished, UsedOverride, VersionEntry,
 };
-use crate::lifecycle::UnknownWord;
+use crate::lifecycle::{Task, UnknownWord};
 use crate::seal::Sealed;
 
 /// Typed access to a row's columns by name.
@@ -166,7 +166,7 @@ pub(super) fn credential(row: &impl Columns) -> Row<Credential> {
 /// The columns of [`run`].
 macro_rules! run_columns {
     () => {
-        "r.id AS run_id, r.account_id AS run_account, r.cause, r.from_phase, r.fence, \
+        "r.id AS run_id, r.account_id AS run_account, r.cause, r.from_phase, r.action, r.fence, \
     r.definition, r.progress, r.correlation_id, r.traceparent"
     };
 }
@@ -177,13 +177,18 @@ pub(super) fn run(row: &impl Columns) -> Row<Run> {
         id: must(row.id("run_id")?, "run_id")?,
         account: must(row.id("run_account")?, "run_account")?,
         cause: word(row, "cause")?,
-        from_phase: word(row, "from_phase")?,
+        task: task(row)?,
         fence: must(row.int("fence")?, "fence")?,
         definition: hash(row, "definition")?,
         progress: row.bytes("progress")?.map(Sealed::from_bytes),
         correlation_id: row.text("correlation_id")?,
         traceparent: row.text("traceparent")?,
     })
+}
+
+fn task(row: &impl Columns) -> Row<Task> {
+    let word = must(row.text("from_phase")?, "from_phase")?;
+    Task::of(&word, row.text("action")?).map_err(|source| RowError::Word { column: "from_phase", source })
 }
 
 /// The columns of [`left`].
@@ -201,7 +206,7 @@ pub(super) fn left(row: &impl Columns) -> Row<Left> {
 /// The columns of [`run_view`].
 macro_rules! run_view_columns {
     () => {
-        "id, cause, state, fence, outcome, trace, replay_of, correlation_id, inserted_at, finished_at"
+        "id, account_id, cause, action, state, fence, outcome, trace, replay_of, correlation_id, inserted_at, finished_at"
     };
 }
 pub(super) use run_view_columns;
@@ -209,7 +214,9 @@ pub(super) use run_view_columns;
 pub(super) fn run_view(row: &impl Columns) -> Row<RunView> {
     Ok(RunView {
         id: must(row.id("id")?, "id")?,
+        account: must(row.id("account_id")?, "account_id")?,
         cause: word(row, "cause")?,
+        action: row.text("action")?,
         state: must(row.text("state")?, "state")?,
         fence: must(row.int("fence")?, "fence")?,
         outcome: row.text("outcome")?,
@@ -303,6 +310,10 @@ pub(super) fn install(row: &impl Columns) -> Row<InstallEntry> {
         is_enabled: must(row.flag("is_enabled")?, "is_enabled")?,
         effective: hash(row, "effective")?,
     })
+}
+
+pub(super) fn used_override(row: &impl Columns) -> Row<UsedOverride> {
+    Ok(UsedOverride { account: must(row.id("account_id")?, "account_id")?, sealed: sealed(row, "sealed")? })
 }
 
 /// Reads one row of counts; columns as in each dialect's `BACKLOG`.

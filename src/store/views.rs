@@ -35,8 +35,12 @@ pub struct AccountFilter {
 pub struct RunView {
     /// Its id.
     pub id: Uuid,
+    /// Its account.
+    pub account: Uuid,
     /// Why it was made.
     pub cause: Cause,
+    /// The custom action that it performs.
+    pub action: Option<String>,
     /// `queued`, `running`, `waiting` or `finished`.
     pub state: String,
     /// How often it was claimed.

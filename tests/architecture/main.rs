@@ -98,6 +98,7 @@ fn printed_pages_are_fresh() {
         ("configuration", "docs/configuration.md"),
         ("integration", "docs/schemas/integration.schema.json"),
         ("installs", "docs/schemas/installs.schema.json"),
+        ("recording", "docs/schemas/recording.schema.json"),
     ] {
         let page = text(path);
         if page.is_empty() {

@@ -102,6 +102,19 @@ fn applying_says_what_changed_and_over_which_version() {
     );
 }
 
+#[test]
+fn applying_tells_every_mistake_of_every_file_a_line_each() {
+    let place = Place::offline();
+    edit(&place, "\"Accept\"", "\"Host\"");
+    fs::write(place.path("integrations/broken.yaml"), "name: [").unwrap();
+    let said = place.run(&["definitions", "apply"]).ended(2);
+    assert_eq!(said.stdout, "");
+    let lines: Vec<&str> = said.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    for words in ["broken.yaml: is not YAML", "harbour.json at /config/headers/Host"] {
+        assert_eq!(lines.iter().filter(|line| line.contains(words)).count(), 1, "{words} in {lines:#?}");
+    }
+}
+
 /// Changes the integration's file.
 fn edit(place: &Place, from: &str, to: &str) {
     let file = place.path("integrations/harbour.json");

@@ -93,6 +93,8 @@ fn a_limit_of_the_install_that_one_worker_meets_holds_for_the_other() {
     assert_eq!(provider.requests(ASKED), 1, "only the request that was limited");
     let shown = place.run(&["accounts", "show", &gated]).ended(0).stdout;
     assert!(shown.contains("closed") && shown.contains("rate_limit"), "{shown}");
+    let shown = place.run(&["accounts", "show", &gated, "--json"]).ended(0).json();
+    assert_eq!(shown["closed_gates"][0]["reason"], "rate_limit", "{shown}");
     for id in [&limited, &gated] {
         assert_eq!(other.settled(id)["status"], "active");
     }

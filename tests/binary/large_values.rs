@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Provider, api_key, eventually, oauth, post as post_to};
+use crate::support::{Place, Provider, Request, api_key, eventually, oauth, post as post_to};
 
 /// An integration whose steps read a large value, write another, and read that.
 fn bulk() -> Value {
@@ -111,6 +111,30 @@ fn a_value_that_is_gone_does_not_hide_that_a_request_may_have_had_its_effect() {
     let left = place.run(&["replay", "start", &id, "--json"]).ended(1).json();
     assert_eq!(left["refused"], json!({ "outcome_unknown": 1 }));
     assert_eq!(provider.requests("POST /v1/validate"), 1);
+    worker.stop();
+}
+
+#[test]
+fn a_patched_value_is_a_new_object_and_the_old_one_is_forgotten() {
+    let place = place(&[]);
+    let worker = place.worker();
+    let account = worker.import(&request());
+    let id = account["id"].as_str().unwrap();
+    let ask = |method, path: &str, body: &Value| {
+        Request { method, path, headers: &[], body: body.to_string().as_bytes() }.send(worker.api).unwrap()
+    };
+    let path = format!("/integrated-account/{id}");
+    let shown = json!({ "context": { "users": account["context"]["users"] } });
+    assert_eq!(ask("PATCH", &path, &shown).with(200), account, "what is shown may come back");
+    let new = json!({ "context": { "users": { "truto_obj_store": true, "data": [{ "name": "cAnArY-new" }] } } });
+    let patched = ask("PATCH", &path, &new).with(200);
+    assert_ne!(patched["context"]["users"], account["context"]["users"]);
+    assert!(!patched.to_string().contains("cAnArY"), "{patched}");
+    assert_eq!(files(&place.path("tidewaiter.db.objects")).len(), 2, "of `users` and `report` one each");
+    ask("POST", "/integrated-account/run-post-install-actions", &json!({ "id": id }));
+    let again =
+        eventually("it runs again", || Some(worker.settled(id)).filter(|account| account["context"]["count"] == 1));
+    assert_eq!(again["status"], "active", "{again}");
     worker.stop();
 }
 

@@ -27,11 +27,13 @@ mod import_refusals;
 mod keys;
 mod large_values;
 mod outage;
+mod patches;
 mod postgres;
 mod providers;
 mod quarantine;
 mod reading;
 mod replay;
+mod runs;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod shared;

@@ -13,7 +13,7 @@ use tidewaiter::credentials::{GrantOutcome, Redactor, SecretPaths};
 use tidewaiter::definitions::{DefinitionSet, Effective, Install, Integration, Plan};
 use tidewaiter::expression::{Encoding, Expression, Scope, Template, Text};
 use tidewaiter::intake::{Delivery, Envelope};
-use tidewaiter::lifecycle::{AuthenticationMethod, Ending, Phase, Region, RetryPolicy};
+use tidewaiter::lifecycle::{AuthenticationMethod, Ending, Phase, Region, RetryPolicy, Task};
 use tidewaiter::store::{Claimed, Run};
 use tidewaiter::upstream::{Request, Response};
 use uuid::Uuid;
@@ -58,7 +58,7 @@ fn runs_show_no_secret() {
         id: accepted.run.id,
         account: accepted.account.id,
         cause: accepted.run.cause,
-        from_phase: Phase::PostInstall,
+        task: Task::Phases(Phase::PostInstall),
         fence: 1,
         definition: accepted.run.definition,
         progress: None,
@@ -136,8 +136,7 @@ fn a_stepper_and_what_goes_in_and_out_of_it_show_no_secret() {
             authentication_method: AuthenticationMethod::ApiKey,
         },
         context: secret().into(),
-        from: Phase::PostInstall,
-        action: None,
+        task: Task::Phases(Phase::PostInstall),
         progress: None,
         seed: 0,
         retry: RetryPolicy::default(),

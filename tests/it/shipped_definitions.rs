@@ -7,6 +7,7 @@ use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 use tidewaiter::definitions::lint::{Document, KEPT, Severity, lint};
 use tidewaiter::definitions::{files, installs_schema, integration_schema};
+use tidewaiter::operate::trial::{Recording, recording_schema};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -41,9 +42,15 @@ fn what_is_shipped_is_clean() {
     );
 }
 
+/// The pages for authors, one after the other.
+fn guide() -> String {
+    let pages = ["docs/definitions.md", "docs/pagination.md"];
+    pages.map(|page| fs::read_to_string(root().join(page)).unwrap()).join("\n")
+}
+
 #[test]
 fn the_guides_examples_have_no_errors() {
-    let guide = fs::read_to_string(root().join("docs/definitions.md")).unwrap();
+    let guide = guide();
     let mut count = 0;
     for block in guide.split("```json example\n").skip(1).filter_map(|rest| rest.split("```").next()) {
         let example: Value = serde_json::from_str(block).unwrap();
@@ -85,7 +92,7 @@ fn what_is_shipped_fits_the_schemas() {
         let schema = if file.parent().is_some_and(|it| it.ends_with("installs")) { &installs } else { &integration };
         assert_eq!(schema.faults(&json_of(&file)), None, "{}", file.display());
     }
-    let guide = fs::read_to_string(root().join("docs/definitions.md")).unwrap();
+    let guide = guide();
     let mut found = 0;
     for block in guide.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()) {
         let Ok(document) = serde_json::from_str::<Value>(block) else { continue };
@@ -129,5 +136,41 @@ fn an_editor_sees_what_compiling_would_refuse() {
         (json!({ "type": "transform", "config": "a", "run_iff": "b" }), false),
     ] {
         assert_eq!(schema.faults(&document(step.clone())).is_none(), is_sound, "{step}");
+    }
+}
+
+#[test]
+fn recordings_are_held_against_their_schema_as_the_program_reads_them() {
+    let schema = Schema::of(recording_schema());
+    let shipped =
+        fs::read_dir(root().join("examples/recordings")).unwrap().map(|entry| json_of(&entry.unwrap().path()));
+    let guide = guide();
+    let blocks = guide.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let shown = blocks.filter_map(|block| serde_json::from_str::<Value>(block).ok());
+    let good: Vec<Value> = shipped.chain(shown.filter(|it| it.get("exchanges").is_some())).collect();
+    assert!(good.len() >= 3, "{}", good.len());
+    for recording in &good {
+        assert_eq!(schema.faults(recording), None, "{recording}");
+    }
+    let with = |response: Value| {
+        let request = json!({ "method": "GET", "url": "https://pier.example/a", "headers": { "x-a": null } });
+        json!({ "exchanges": [{ "request": request, "response": response }] })
+    };
+    for (response, is_good) in [
+        (json!({ "status": 200, "body": null }), true),
+        (json!({ "status": 200, "body": { "base64": "AA==" } }), true),
+        (json!({ "status": 302, "error": "redirect" }), true),
+        (json!({ "error": "timeout", "message": "late" }), true),
+        (json!({}), false),
+        (json!({ "status": 99 }), false),
+        (json!({ "status": 200, "error": "timeout" }), false),
+        (json!({ "status": 200, "message": "x" }), false),
+        (json!({ "error": "timeout", "body": {} }), false),
+        (json!({ "error": "late" }), false),
+        (json!({ "status": 200, "reply": 1 }), false),
+    ] {
+        let recording = with(response);
+        assert_eq!(schema.faults(&recording).is_none(), is_good, "{recording}: {:?}", schema.faults(&recording));
+        assert_eq!(Recording::parse(recording.to_string().as_bytes()).is_ok(), is_good, "{recording}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidewaiter::definitions::{Integration, load};
 use tidewaiter::operate::trial::{Case, NoAnswer, Recording, Verdict, replay};
+use tidewaiter::upstream::{AddressPolicy, PolicyOptions};
 
 const ME: &str = "https://pier.example/me";
 const CHECK: &str = "https://pier.example/check";
@@ -26,6 +27,10 @@ fn integration() -> Integration {
                 } },
             },
             "actions": {
+                "note": { "steps": [
+                    { "type": "set_context", "config": { "note": "seen" } },
+                    { "type": "request", "config": { "path": "/users" } },
+                ] },
                 "users": { "steps": [{ "type": "request", "config": { "path": "/users" } }] },
                 "post_install": { "steps": [
                     { "type": "request", "name": "me", "config": { "path": "/me" } },
@@ -86,6 +91,36 @@ fn ends(case: &Case, exchanges: &[Value], status: &str, outcome: &str) -> Verdic
     assert_eq!(words, [json!("connecting"), json!(status)]);
     assert_eq!(verdict.reason.as_ref().map(|reason| &reason.message), verdict.last_error.as_ref());
     verdict
+}
+
+#[test]
+fn a_request_that_the_address_policy_forbids_is_refused_whatever_was_recorded() {
+    let of = |base_url: &str| {
+        let mut case = case(with_key());
+        case.effective.config.insert("base_url".to_owned(), json!(base_url));
+        case
+    };
+    for base_url in [
+        "http://pier.example",
+        "https://pier.example:8443",
+        "https://10.0.0.7",
+        "https://[::1]",
+        "https://169.254.169.254",
+    ] {
+        let recorded = exchange("GET", &format!("{base_url}/me"), &json!({ "status": 200, "body": { "id": 7 } }), 1);
+        for exchanges in [&[][..], &[recorded]] {
+            let verdict = ends(&of(base_url), exchanges, "post_install_error", "address_refused");
+            assert_eq!(verdict.exchanges.len(), 1, "{base_url}");
+        }
+    }
+    let private = of("https://10.0.0.7");
+    let options = PolicyOptions { allow_addresses: vec!["10.0.0.0/8".parse().unwrap()], ..PolicyOptions::default() };
+    let allowed = Case { policy: AddressPolicy::new(options), ..private };
+    let answers = [
+        exchange("GET", "https://10.0.0.7/me", &json!({ "status": 200, "body": { "id": 7 } }), 1),
+        exchange("POST", "https://10.0.0.7/check", &json!({ "status": 200, "body": { "ok": true } }), 1),
+    ];
+    ends(&allowed, &answers, "active", "succeeded");
 }
 
 #[test]
@@ -253,6 +288,16 @@ fn a_custom_action_runs_on_an_active_account_and_tells_what_it_results_in() {
 
     given.action = Some("absent".to_owned());
     assert_eq!(tried(&given, &[]).outcome, "definition_invalid");
+
+    // What it wrote is told, however it ends.
+    given.action = Some("note".to_owned());
+    let verdict = tried(&given, &[exchange("GET", users, &json!({ "status": 404 }), 1)]);
+    let event = json!(verdict.events);
+    assert_eq!(json!([verdict.status, verdict.outcome]), json!(["active", "upstream_rejected"]));
+    assert_eq!(event[0]["type"], "integrated_account.updated");
+    assert_eq!(event[0]["data"]["cause"]["trigger"], "action");
+    assert_eq!(event[0]["data"]["account"]["context"]["note"], "seen");
+    assert_eq!(verdict.events.len(), 1);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::{LazyLock, Mutex};
 use serde_json::{Map, Value, json};
 use tidewaiter::actions::{AccountFacts, Input, Limits, Outcome, Output, Start, Stepper, Tick};
 use tidewaiter::definitions::{Effective, Integration, Plan};
-use tidewaiter::lifecycle::{AuthenticationMethod, Class, Phase, Region, RetryPolicy};
+use tidewaiter::lifecycle::{AuthenticationMethod, Class, Phase, Region, RetryPolicy, Task};
 use tidewaiter::upstream::Response;
 use uuid::Uuid;
 
@@ -141,8 +141,7 @@ pub fn start(config: &Value, context: Map<String, Value>) -> Start {
             authentication_method: AuthenticationMethod::ApiKey,
         },
         context: Arc::new(context),
-        from: Phase::PostInstall,
-        action: None,
+        task: Task::Phases(Phase::PostInstall),
         progress: None,
         seed: 7,
         retry: RetryPolicy::default(),

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::definitions::{Pagination, PaginationFormat as Format};
+use crate::definitions::{Pagination, PaginationCompared as Compared, PaginationFormat as Format};
 use crate::expression::{Scope, Shared, limits};
 use crate::lifecycle::{Failure, ReasonCode};
 use crate::upstream::Request;
@@ -59,6 +59,9 @@ pub(super) struct Pager {
     sent: Option<Sent>,
     /// Fingerprints of the cursors, links and values so far, and of the pages where they are compared.
     seen: BTreeSet<u64>,
+    /// The fingerprint of the last page with items, where the next one is compared with it.
+    #[serde(default)]
+    page: Option<u64>,
     /// The last answer, where the end of a list can be an answer without content.
     last: Option<Shared>,
 }
@@ -161,7 +164,7 @@ impl Pager {
             Format::Offset { .. } | Format::Range { .. } => Position::At(0),
             Format::Cursor(_) | Format::LinkHeader | Format::Dynamic { .. } => Position::First,
         };
-        Self { pages: 0, results: Vec::new(), bytes: 0, at, sent: None, seen: BTreeSet::new(), last: None }
+        Self { pages: 0, results: Vec::new(), bytes: 0, at, sent: None, seen: BTreeSet::new(), page: None, last: None }
     }
 
     /// Pages that were answered.
@@ -226,7 +229,7 @@ impl Pager {
             _ => 1,
         };
         let measure = Measure::of(&result);
-        if pagination.content_hash && items > 0 && !self.seen.insert(measure.fingerprint("page")) {
+        if items > 0 && self.is_a_repetition(pagination.compared, measure.fingerprint("page")) {
             return Ok(Turn::Last(End::Repeated));
         }
         self.collect(result, items, measure.bytes)?;
@@ -256,6 +259,15 @@ impl Pager {
                 self.at = next;
                 Ok(Turn::More)
             }
+        }
+    }
+
+    /// Whether a page, by its fingerprint, is one that came before.
+    fn is_a_repetition(&mut self, compared: Compared, page: u64) -> bool {
+        match compared {
+            Compared::None => false,
+            Compared::Previous => self.page.replace(page) == Some(page),
+            Compared::All => !self.seen.insert(page),
         }
     }
 

@@ -244,6 +244,29 @@ fn what_comes_again_ends_the_walk() {
 }
 
 #[test]
+fn a_provider_that_ignores_the_page_is_asked_twice() {
+    let page = |id: u32| body(json!([{ "id": id }]));
+    let config = |format: &str, more: Value| json!({ "format": format, "config": more });
+    for format in ["page", "offset"] {
+        let ran = walk(&config(format, json!({})), &[page(1), page(1), page(1)]);
+        assert_eq!(
+            (ran.end.unwrap(), ran.asked.len(), ran.results),
+            (End::Repeated, 2, json!([{ "id": 1 }])),
+            "{format}"
+        );
+        // Only its neighbour counts.
+        let ran = walk(&config(format, json!({})), &[page(1), page(2), page(1), body(json!([]))]);
+        assert_eq!((ran.end.unwrap(), ran.asked.len()), (End::Complete, 4), "{format}");
+        let alike = config(format, json!({ "use_content_hash": false }));
+        let ran = walk(&alike, &[page(1), page(1), body(json!([]))]);
+        assert_eq!((ran.end.unwrap(), ran.results), (End::Complete, json!([{ "id": 1 }, { "id": 1 }])), "{format}");
+        let all = config(format, json!({ "use_content_hash": true }));
+        let ran = walk(&all, &[page(1), page(2), page(1)]);
+        assert_eq!((ran.end.unwrap(), ran.asked.len()), (End::Repeated, 3), "{format}");
+    }
+}
+
+#[test]
 fn links_are_followed_as_they_are_until_there_is_none() {
     let linked = |target: &str| (200, vec![("link", format!("<{target}>; rel=next"))], json!([1]));
     let config = json!({ "format": "link_header", "config": { "limit_key": "n" } });
@@ -384,19 +407,19 @@ fn no_more_pages_than_wanted_are_asked_for() {
     let ran = walk(&config, &[body(json!([1])), body(json!([2]))]);
     assert_eq!((ran.end.unwrap(), ran.results), (End::MaxPages, json!([1, 2])));
     assert_eq!(ran.response["pages_end"], "max_pages");
-    let endless = vec![body(json!([1])); 1_500];
+    let endless: Vec<Given> = (0..1_500).map(|page| body(json!([page]))).collect();
     let ran = walk(&json!({ "format": "page" }), &endless);
     assert_eq!((ran.end.unwrap(), ran.asked.len()), (End::MaxPages, 1_000));
 }
 
 #[test]
 fn more_than_is_collected_fails_the_step_and_says_what_to_do() {
-    let many = body(json!(vec![0; 7_000]));
-    let failure = walk(&json!({ "format": "page" }), &[many.clone(), many.clone(), many]).end.unwrap_err();
+    let many: Vec<Given> = (0..3).map(|page| body(json!(vec![page; 7_000]))).collect();
+    let failure = walk(&json!({ "format": "page" }), &many).end.unwrap_err();
     assert_eq!(failure.code, ReasonCode::ExpressionLimit);
     assert!(failure.message.contains("21000 items") && failure.message.contains("20000 items"), "{}", failure.message);
-    let large = body(json!(["x".repeat(5 * 1024 * 1024)]));
-    let failure = walk(&json!({ "format": "page" }), &[large.clone(), large]).end.unwrap_err();
+    let large: Vec<Given> = ["x", "y"].map(|text| body(json!([text.repeat(5 * 1024 * 1024)]))).into();
+    let failure = walk(&json!({ "format": "page" }), &large).end.unwrap_err();
     assert!(failure.message.contains("8388608 bytes") && failure.message.contains("max_pages"), "{}", failure.message);
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ran, Reply, plan_of, run, start};
+use crate::lifecycle::{Class, Failure, ReasonCode, Task};
 
 fn config() -> Value {
     json!({
@@ -26,7 +27,7 @@ fn config() -> Value {
 
 fn action(name: &str, replies: &[Reply]) -> Ran {
     let mut given = start(&config(), json!({}));
-    given.action = Some(name.to_owned());
+    given.task = Task::Action(name.to_owned());
     run(given, replies)
 }
 
@@ -52,7 +53,7 @@ fn an_action_fails_as_a_phase_does() {
     assert_eq!(action("sync_users", &[Reply::Json(404, json!({}))]).ending(), "action users upstream_rejected");
     for (proven, ending) in [(true, "refused credential_refused"), (false, "action users unauthorized")] {
         let mut given = start(&config(), json!({ "api_key": "k" }));
-        (given.action, given.proven) = (Some("sync_users".to_owned()), proven);
+        (given.task, given.proven) = (Task::Action("sync_users".to_owned()), proven);
         assert_eq!(run(given, &[Reply::Json(401, json!({}))]).ending(), ending);
     }
 }
@@ -61,7 +62,7 @@ fn an_action_fails_as_a_phase_does() {
 fn an_action_goes_on_where_a_worker_died() {
     let first = action("sync_users", &[users(), Reply::Crash]);
     let mut given = start(&config(), json!({}));
-    given.action = Some("sync_users".to_owned());
+    given.task = Task::Action("sync_users".to_owned());
     let second = run(first.resumed(given), &[Reply::Json(201, json!({}))]);
     assert_eq!((second.ending().as_str(), &second.sent[0]), ("succeeded", &first.sent[1]));
 }
@@ -79,4 +80,58 @@ fn an_action_that_cannot_be_run_keeps_nobody_from_loading_the_definition() {
         assert_eq!(ran.ending(), "action - definition_invalid");
         assert!(ran.failure().message.contains(words), "{}", ran.failure().message);
     }
+}
+
+#[test]
+fn an_action_proves_the_credential_by_an_answered_request_that_brought_it_and_by_nothing_else() {
+    let mut config = config();
+    config["authorization"] = json!({ "format": "bearer", "config": { "token": "{{api_key}}" } });
+    config["actions"]["ask"] = json!({ "type": "request", "config": { "path": "/me" } });
+    config["actions"]["ask_openly"] = json!({ "type": "request", "config": { "path": "/status", "no_auth": true } });
+    config["actions"]["ask_and_go_on"] =
+        json!({ "type": "request", "continue_on_error": true, "config": { "path": "/me" } });
+    let cases = [
+        ("ask", Reply::Json(200, json!({})), true),
+        ("ask_openly", Reply::Json(200, json!({})), false),
+        ("ask_and_go_on", Reply::Json(503, json!({})), false),
+    ];
+    for (name, reply, proves) in cases {
+        let mut given = start(&config, json!({ "api_key": "k" }));
+        given.task = Task::Action(name.to_owned());
+        given.retry.attempts = 1;
+        let ran = run(given, &[reply]);
+        assert_eq!((ran.ending().as_str(), ran.stepper.proves()), ("succeeded", proves), "{name}");
+    }
+    let bare = action("bare", &[]);
+    assert_eq!((bare.ending().as_str(), bare.stepper.proves()), ("succeeded", false));
+    assert!(run(start(&json!({}), json!({})), &[]).stepper.proves(), "what passed its phases works");
+}
+
+fn refresh(replies: &[Reply]) -> Ran {
+    let mut given = start(&config(), json!({}));
+    (given.task, given.refreshable) = (Task::Refresh, true);
+    run(given, replies)
+}
+
+#[test]
+fn a_refresh_alone_is_one_refresh_and_its_outcome_is_the_run_s() {
+    let renewed = refresh(&[Reply::Token(json!({ "oauth": { "token": { "access_token": "new" } } }))]);
+    assert_eq!((renewed.ending().as_str(), renewed.stepper.proves()), ("succeeded", true));
+    assert_eq!(renewed.log, ["refresh"]);
+    let failure = |class| Failure { class, ..Failure::permanent(ReasonCode::UpstreamUnavailable, "no".to_owned()) };
+    let refused = refresh(&[Reply::NoToken(failure(Class::Unauthorized))]);
+    assert_eq!(refused.ending(), "refused upstream_unavailable");
+    let given_up = refresh(&vec![Reply::NoToken(failure(Class::Transient)); 5]);
+    assert_eq!(given_up.ending(), "action - upstream_unavailable");
+    let waits = given_up.log.iter().filter(|said| said.starts_with("RefreshBackoff")).count();
+    assert_eq!((waits, given_up.stepper.phase()), (4, None));
+    let trace = given_up.stepper.trace().to_value();
+    assert_eq!(trace.as_array().unwrap().len(), 5);
+    let told =
+        json!([trace[4]["phase"], trace[4]["type"], trace[4]["attempt"], trace[4]["error"], trace[4]["duration_ms"]]);
+    assert_eq!(told, json!(["refresh", "refresh", 5, "no", 1_000]));
+    let mended = refresh(&[Reply::NoToken(failure(Class::Transient)), Reply::Token(json!({}))]);
+    assert_eq!(mended.ending(), "succeeded");
+    let lost = refresh(&[Reply::NoToken(failure(Class::OutcomeUnknown))]);
+    assert_eq!(lost.ending(), "action - upstream_unavailable");
 }

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::definitions::{Effective, Integration, Plan};
-use crate::lifecycle::{AuthenticationMethod, Failure, Phase, Region, RetryPolicy};
+use crate::lifecycle::{AuthenticationMethod, Failure, Phase, Region, RetryPolicy, Task};
 use crate::upstream::{Request, Response, SendError};
 
 /// 2026-01-01T00:00:00Z
@@ -83,8 +83,7 @@ pub(super) fn start(config: &Value, context: Value) -> Start {
             authentication_method: AuthenticationMethod::ApiKey,
         },
         context: Arc::new(object(context)),
-        from: Phase::PostInstall,
-        action: None,
+        task: Task::Phases(Phase::PostInstall),
         progress: None,
         seed: 7,
         retry: RetryPolicy::default(),

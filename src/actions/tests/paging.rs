@@ -158,7 +158,7 @@ fn the_time_of_the_phase_bounds_a_walk() {
     let config = post_install(json!([walking("get", by_page())]));
     let mut given = start(&config, json!({}));
     given.limits = Limits { phase: Duration::from_millis(2_500), ..Limits::default() };
-    let ran = run(given, &vec![page(json!([1])); 3]);
+    let ran = run(given, &[page(json!([1])), page(json!([2])), page(json!([3]))]);
     assert_eq!(ran.ending(), "post_install users deadline_exceeded");
 }
 
@@ -368,6 +368,7 @@ proptest! {
 #[test]
 fn what_is_collected_is_bounded() {
     let config = post_install(json!([walking("get", by_page())]));
-    let ran = run(start(&config, json!({})), &vec![page(json!(vec![0; 8_000])); 3]);
+    let pages: Vec<Reply> = (0..3).map(|number| page(json!(vec![number; 8_000]))).collect();
+    let ran = run(start(&config, json!({})), &pages);
     assert_eq!(ran.failure().code, ReasonCode::ExpressionLimit);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Reply, object, post_install, run, start};
-use crate::lifecycle::Phase;
+use crate::lifecycle::{Phase, Task};
 
 fn transform(expression: &str) -> Value {
     json!({ "type": "transform", "config": expression })
@@ -132,7 +132,7 @@ fn a_run_can_begin_with_the_validation_and_phases_do_not_see_each_others_steps()
     } });
     assert_eq!(run(start(&config, json!({})), &[]).ending(), "succeeded");
     let mut given = start(&config, json!({}));
-    given.from = Phase::Validation;
+    given.task = Task::Phases(Phase::Validation);
     let ran = run(given, &[]);
     assert_eq!(ran.ending(), "succeeded");
     assert_eq!(ran.stepper.trace().to_value().as_array().unwrap().len(), 1);

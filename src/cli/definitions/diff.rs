@@ -62,28 +62,40 @@ impl Diff {
     fn tell(&self, globals: &Globals, from: &str, to: &str, found: &[Difference]) -> Result<(), CliError> {
         let mut output = globals.output();
         if output.is_json() {
-            return found.iter().try_for_each(|it| {
-                let mut record = json!({ "change": it.kind.as_str(), "pointer": it.pointer });
-                for (key, value) in [("from", &it.from), ("to", &it.to)] {
-                    if let Some(value) = value {
-                        record[key] = value.clone();
-                    }
-                }
-                output.json(&record)
-            });
+            return found.iter().try_for_each(|it| output.json(&difference_record(it)));
         }
         if found.is_empty() {
             return output.line(&format!("{}: {from} and {to} are the same", self.name));
         }
         output.line(&format!("{}: {from} → {to}", self.name))?;
-        found.iter().try_for_each(|it| output.line(&line(it)))
+        found.iter().try_for_each(|it| output.line(&difference(it)))
     }
 }
 
-fn line(difference: &Difference) -> String {
+/// A difference as a record. Values that are not to be shown at all are left out.
+pub(in crate::cli) fn difference_record(it: &Difference) -> Value {
+    let mut record = json!({ "change": it.kind.as_str(), "pointer": it.pointer });
+    for (key, value) in [("from", &it.from), ("to", &it.to)] {
+        if let Some(value) = value {
+            record[key] = value.clone();
+        }
+    }
+    record
+}
+
+/// A difference in a line.
+pub(in crate::cli) fn difference(difference: &Difference) -> String {
     let shown = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
     let (pointer, from, to) = (&difference.pointer, shown(&difference.from), shown(&difference.to));
     match difference.kind {
+        kind if difference.from.is_none() && difference.to.is_none() => {
+            let sign = match kind {
+                Kind::Added => '+',
+                Kind::Removed => '-',
+                Kind::Changed => '~',
+            };
+            format!("{sign} {pointer}: a secret")
+        }
         Kind::Added => format!("+ {pointer}: {to}"),
         Kind::Removed => format!("- {pointer}: {from}"),
         Kind::Changed if from == to => format!("~ {pointer}: {to}, another one"),

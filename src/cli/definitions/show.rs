@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::Show;
-use crate::accounts::{PlanError, integration_record};
+use crate::accounts::{Accounts, PlanError, integration_record};
 use crate::app;
 use crate::cli::store::{Need, with_store};
 use crate::cli::{CliError, Exit, Globals, Output, Table};
@@ -54,6 +55,9 @@ impl Show {
             let parts = app::open_parts(&settings, Arc::clone(&store), None, metrics).await?;
             let catalog = &parts.accounts.catalog;
             let entry = named(&store, &self.name).await?;
+            if let Some(id) = self.account {
+                return of_account(&parts.accounts, &self.name, id).await;
+            }
             let Some(id) = self.effective else {
                 let version = self.version.unwrap_or(entry.version);
                 let definition = catalog.definition(entry.face.id, version).await?;
@@ -74,6 +78,15 @@ impl Show {
         }
         Ok(Exit::Done)
     }
+}
+
+async fn of_account(accounts: &Accounts, name: &str, id: Uuid) -> Result<Value, CliError> {
+    let account = accounts.store.account(id).await?.filter(|account| account.integration.name == name);
+    let account = account.ok_or_else(|| CliError::bad_input(format!("`{name}` has no account {id}")))?;
+    let effective = accounts.effective_of(&account).await?;
+    effective.map(|effective| effective.masked()).ok_or_else(|| {
+        CliError::bad_input(format!("the install {} of account {id} is gone", account.environment_integration_id))
+    })
 }
 
 pub(super) fn no_version(name: &str, version: i64, latest: i64) -> CliError {

@@ -26,12 +26,14 @@ pub enum Document {
     Integration,
     /// docs/schemas/installs.schema.json: JSON Schema of an environment's installs, for editors.
     Installs,
+    /// docs/schemas/recording.schema.json: JSON Schema of a recording for `definitions try`, for editors.
+    Recording,
 }
 
 impl Document {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Configuration, Self::Errors, Self::StateMachine, Self::Integration, Self::Installs];
+    pub const ALL: [Self; 6] =
+        [Self::Configuration, Self::Errors, Self::StateMachine, Self::Integration, Self::Installs, Self::Recording];
 
     /// Where it is committed, relative to the repository.
     #[must_use]
@@ -42,6 +44,7 @@ impl Document {
             Self::StateMachine => "docs/state-machine.md",
             Self::Integration => "docs/schemas/integration.schema.json",
             Self::Installs => "docs/schemas/installs.schema.json",
+            Self::Recording => "docs/schemas/recording.schema.json",
         }
     }
 
@@ -54,6 +57,7 @@ impl Document {
             Self::StateMachine => crate::lifecycle::table::markdown(),
             Self::Integration => format!("{:#}\n", crate::definitions::integration_schema()),
             Self::Installs => format!("{:#}\n", crate::definitions::installs_schema()),
+            Self::Recording => format!("{:#}\n", crate::operate::trial::recording_schema()),
         }
     }
 }

@@ -15,8 +15,7 @@ pub(super) fn chosen(
     import: Option<&Value>,
 ) -> Result<(Integration, Option<Install>), CliError> {
     let directories = &settings.definitions;
-    let set = definitions::load(&directories.integrations_dir, &directories.installs_dir)
-        .map_err(|error| CliError::bad_input(error.to_string()))?;
+    let set = definitions::load(&directories.integrations_dir, &directories.installs_dir)?;
     let Some(integration) = set.integration(name) else {
         let names: Vec<&str> = set.integrations.iter().map(|integration| integration.name.as_str()).collect();
         let known =

@@ -18,6 +18,7 @@ use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::intake;
 use crate::operate::trial::{Case, Recorded, Recording, TrialError, record, replay};
+use crate::upstream::AddressPolicy;
 
 /// The largest recording that is read, in bytes.
 const MAX_RECORDING_BYTES: u64 = 64 * 1024 * 1024;
@@ -149,7 +150,8 @@ impl Which {
         let case = Case::new(&integration, install.as_ref(), import);
         let max_context_bytes = settings.events.max_context_bytes;
         let action = self.action.clone();
-        Ok(Case { action, budgets: app::budgets(settings), max_context_bytes, ..case })
+        let policy = AddressPolicy::new(app::address_policy(settings));
+        Ok(Case { action, budgets: app::budgets(settings), policy, max_context_bytes, ..case })
     }
 }
 
@@ -181,9 +183,7 @@ impl From<TrialError> for CliError {
             TrialError::Definition(_) | TrialError::Recording(_) | TrialError::Refused(_) => {
                 Self::bad_input(error.to_string())
             }
-            TrialError::Leak | TrialError::Rejected(_) => {
-                Self { code: Exit::Findings, message: error.to_string(), hint: None }
-            }
+            TrialError::Leak | TrialError::Rejected(_) => Self::new(Exit::Findings, error.to_string()),
         }
     }
 }

@@ -22,10 +22,16 @@ const STAND: &str = "/config/actions/post_install";
 /// Actions that run with every import.
 pub(super) const PHASES: [&str; 2] = ["post_install", "validation"];
 
+/// Every error that keeps a definition from being compiled.
+pub(in crate::definitions) fn refusals(effective: &Effective) -> Vec<CompileError> {
+    let mut bench = Bench::of(effective);
+    bench.exhaust(None);
+    bench.told
+}
+
 /// Every error of a definition: of its phases and credentials, and of what runs on demand or by reference.
 pub(super) fn errors(effective: &Effective) -> Vec<CompileError> {
-    let mut bench =
-        Bench { effective: effective.clone(), told: Vec::new(), known: HashSet::new(), left: Some(MOST_BYTES) };
+    let mut bench = Bench::of(effective);
     let actions = bench.effective.config.get("actions").and_then(Value::as_object).cloned().unwrap_or_default();
     bench.exhaust(None);
     bench.effective.config.shift_remove("actions");
@@ -59,6 +65,10 @@ struct Bench {
 }
 
 impl Bench {
+    fn of(effective: &Effective) -> Self {
+        Self { effective: effective.clone(), told: Vec::new(), known: HashSet::new(), left: Some(MOST_BYTES) }
+    }
+
     /// A request that has nothing of its own to be wrong.
     fn any_request(&self) -> Value {
         match self.effective.config.get("base_url") {

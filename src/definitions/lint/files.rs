@@ -9,9 +9,9 @@ use super::position::Positions;
 use super::{Finding, Severity, compiled, join, merge, names, parsed, walk};
 use crate::config::nearest;
 use crate::definitions::error::LoadError;
-use crate::definitions::load::{self, extension};
+use crate::definitions::load::{self, Unreadable, extension};
 use crate::definitions::model::{Install, Installs};
-use crate::definitions::{Effective, Integration};
+use crate::definitions::{Effective, Integration, place_in_layer};
 
 /// A file that was read.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Document {
     /// Its path, as it is to be told.
     pub file: PathBuf,
     text: String,
-    value: Result<Value, Finding>,
+    value: Result<Value, Unreadable>,
 }
 
 /// A finding and where it is.
@@ -27,7 +27,7 @@ pub struct Document {
 pub struct Located {
     /// The file.
     pub file: PathBuf,
-    /// Line and column in it, from 1; JSON files only.
+    /// Line and column in it, from 1, where they are known.
     pub line: Option<(usize, usize)>,
     /// What was found.
     pub finding: Finding,
@@ -45,11 +45,7 @@ impl Document {
     /// The same with the file's text.
     #[must_use]
     pub fn of(file: PathBuf, text: String) -> Self {
-        let value = if extension(&file) == "json" {
-            serde_json::from_str(&text).map_err(|error| Finding::error("syntax", "", format!("is not JSON: {error}")))
-        } else {
-            serde_saphyr::from_str(&text).map_err(|error| Finding::error("syntax", "", format!("is not YAML: {error}")))
-        };
+        let value = load::parse(&file, &text);
         Self { file, text, value }
     }
 
@@ -75,7 +71,7 @@ impl Document {
     fn positions(&self) -> Positions {
         match &self.value {
             Ok(_) if extension(&self.file) == "json" => Positions::of_json(&self.text),
-            Ok(value) => Positions::of_value(value),
+            Ok(value) => Positions::of_yaml(&self.text, value),
             Err(_) => Positions::of_value(&Value::Null),
         }
     }
@@ -87,7 +83,10 @@ impl Document {
         let mut seen = HashSet::new();
         found.retain(|it| seen.insert((it.pointer.clone(), it.message.clone())));
         let located = |finding: Finding| {
-            let line = positions.line(&finding.pointer, &self.text);
+            let line = match &self.value {
+                Ok(_) => positions.line(&finding.pointer, &self.text),
+                Err(unreadable) => unreadable.line,
+            };
             Located { file: self.file.clone(), line, finding }
         };
         found.into_iter().map(located).collect()
@@ -106,7 +105,7 @@ pub fn lint(documents: &[Document], others: &[Document]) -> Vec<Located> {
     let mut out = Vec::new();
     for document in documents {
         let mut found = match (&document.value, document.integration()) {
-            (Err(finding), _) => vec![finding.clone()],
+            (Err(unreadable), _) => vec![Finding::error("syntax", "", unreadable.message.clone())],
             (Ok(_), Some(value)) => {
                 let mut found = super::integration(value);
                 found.extend(name_taken(document, documents));
@@ -156,10 +155,9 @@ fn installs(document: &Value, integrations: &[(&Document, Integration)]) -> Vec<
     if listed.is_some() {
         alone["installs"] = Value::Array(Vec::new());
     }
-    if let Err(error) = Installs::parse(&alone) {
-        found.push(Finding::of(error));
-    }
-    let environment = Installs::parse(&alone).map(|installs| installs.environment.0).unwrap_or_default();
+    let (read, wrong) = Installs::parse(&alone);
+    let environment = read.environment.0;
+    found.extend(wrong.into_iter().map(Finding::of));
     for (index, value) in listed.into_iter().flatten().enumerate() {
         let pointer = format!("/installs/{index}");
         found.extend(walk::install(value, &pointer));
@@ -186,7 +184,7 @@ fn effective(install: &Install, pointer: &str, integrations: &[(&Document, Integ
     let known: HashSet<String> = compiled::errors(&plain).into_iter().map(|it| it.to_string()).collect();
     let mut found = Vec::new();
     for error in compiled::errors(&layered).into_iter().filter(|error| !known.contains(&error.to_string())) {
-        let place = overridden(install, pointer, &error.pointer);
+        let place = place_in_layer(&install.overrides, &join(pointer, "override"), &error.pointer);
         found.push(Finding::error("override", place, format!("under this override, {error}")));
     }
     for (name, used) in names::missing_variables(&layered) {
@@ -201,23 +199,4 @@ fn effective(install: &Install, pointer: &str, integrations: &[(&Document, Integ
         );
     }
     found
-}
-
-/// The part of the override that `config`, a pointer into the effective config, comes from; the install itself otherwise.
-fn overridden(install: &Install, pointer: &str, config: &str) -> String {
-    let mut place = join(pointer, "override");
-    let Some(path) = config.strip_prefix("/config/") else { return place };
-    let mut value: Option<&Value> = None;
-    for key in path.split('/') {
-        let plain = key.replace("~1", "/").replace("~0", "~");
-        let next = match value {
-            None => install.overrides.get(&plain),
-            Some(Value::Array(items)) => plain.parse().ok().and_then(|index: usize| items.get(index)),
-            Some(value) => value.get(&plain),
-        };
-        let Some(next) = next else { break };
-        place = format!("{place}/{key}");
-        value = Some(next);
-    }
-    place
 }

@@ -7,7 +7,7 @@
 //!
 //! Promises: nothing is applied, fetched or evaluated over data, and no finding repeats a value that may be a secret.
 
-mod compiled;
+pub(super) mod compiled;
 mod files;
 mod language;
 mod names;
@@ -84,6 +84,13 @@ impl Finding {
     fn of(error: CompileError) -> Self {
         Self::error("compile", error.pointer, error.message)
     }
+}
+
+/// Why an integration's document is refused: all of it, the first reason first.
+pub(super) fn refusals(document: &Value) -> Vec<CompileError> {
+    let (parsed, mut problems) = parsed(document);
+    problems.extend(parsed.iter().flat_map(|integration| compiled::refusals(&Effective::of(integration))));
+    problems
 }
 
 /// Everything about one integration's document, in no order.

@@ -1,4 +1,6 @@
-//! Where the values of a document are: their order, and their line and column in JSON text.
+//! Where the values of a document are: their order, and their line and column in its text.
+
+mod yaml;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -7,10 +9,12 @@ use serde_json::Value;
 
 use super::join;
 
+/// The order of each pointer, and its byte in the text where that is known.
+type Places = HashMap<String, (usize, Option<usize>)>;
+
 /// The places of a document's values.
 pub(super) struct Positions {
-    /// The order of each pointer, and its byte in the text where that is known.
-    places: HashMap<String, (usize, Option<usize>)>,
+    places: Places,
     /// What was found last: byte, line and column. Findings come in order, so a line is not counted anew for each.
     last: Cell<(usize, usize, usize)>,
 }
@@ -24,6 +28,11 @@ impl Positions {
         let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, places: HashMap::new() };
         scanner.value("", None);
         Self { places: scanner.places, last: Cell::new(BEGIN) }
+    }
+
+    /// The places in YAML text that `value` was read from.
+    pub(super) fn of_yaml(text: &str, value: &Value) -> Self {
+        yaml::places(text).map_or_else(|| Self::of_value(value), |places| Self { places, last: Cell::new(BEGIN) })
     }
 
     /// The order alone.
@@ -62,7 +71,7 @@ impl Positions {
     }
 }
 
-fn order(value: &Value, pointer: &str, places: &mut HashMap<String, (usize, Option<usize>)>) {
+fn order(value: &Value, pointer: &str, places: &mut Places) {
     places.insert(pointer.to_owned(), (places.len(), None));
     match value {
         Value::Array(items) => {
@@ -78,7 +87,7 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    places: HashMap<String, (usize, Option<usize>)>,
+    places: Places,
 }
 
 impl Scanner<'_> {
@@ -174,6 +183,26 @@ mod tests {
         ] {
             assert_eq!(positions.line(pointer, text), Some((line, column)), "{pointer}");
         }
+    }
+
+    #[test]
+    fn yaml_is_found_as_well_by_its_keys_and_items() {
+        let text = "# of ours\nä: &list\n  - 1\n  - { \"x/y\": '}', 7: null }\nb: *list\nc: |\n  text\nd: {}\n";
+        let value = serde_saphyr::from_str(text).unwrap();
+        let positions = Positions::of_yaml(text, &value);
+        for (pointer, line, column) in [
+            ("/ä", 2, 1),
+            ("/ä/0", 3, 5),
+            ("/ä/1/x~1y", 4, 7),
+            ("/ä/1/7", 4, 19),
+            ("/b", 5, 1),
+            ("/c", 6, 1),
+            ("/d/not/there", 8, 1),
+        ] {
+            assert_eq!(positions.line(pointer, text), Some((line, column)), "{pointer}");
+        }
+        let orders = ["", "/ä", "/ä/0", "/ä/1", "/ä/1/x~1y"].map(|pointer| positions.order(pointer));
+        assert_eq!(orders, [0, 1, 2, 3, 4]);
     }
 
     #[test]

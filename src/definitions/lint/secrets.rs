@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use super::{Finding, join};
 use crate::expression::{Piece, first_template, pieces};
 
+/// The member whose values are secret whatever they are called.
+const SECRET_VARIABLES: &str = "secret_environment_variables";
+
 /// What a masked value reads.
 pub(crate) const MASK: &str = "[secret]";
 
@@ -190,13 +193,43 @@ fn variable_name(name: &str) -> String {
     if name == "SECRET" { "CLIENT_SECRET".to_owned() } else { name }
 }
 
-/// A copy of a definition in which no secret can be read.
+/// The shortest secret variable that is looked for in other texts, in bytes: a shorter one is in ordinary words.
+const SHORTEST: usize = 6;
+
+/// A copy of a definition, or of a layer over one, in which no secret can be read. A secret variable's value is hidden
+/// wherever else it stands.
 pub(crate) fn masked(document: &Map<String, Value>) -> Value {
-    Value::Object(document.iter().map(|(key, value)| (key.clone(), mask(key, value, false))).collect())
+    let config = document.get("config").and_then(Value::as_object);
+    let mut variables = Vec::new();
+    for layer in [Some(document), config].into_iter().flatten() {
+        texts(layer.get(SECRET_VARIABLES).unwrap_or(&Value::Null), &mut variables);
+    }
+    let masked = document.iter().map(|(key, value)| (key.clone(), mask(key, value, false)));
+    let mut masked = Value::Object(masked.collect());
+    hide(&mut masked, &variables);
+    masked
+}
+
+fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) if text.len() >= SHORTEST => found.push(text),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(members) => members.values().for_each(|member| texts(member, found)),
+        _ => {}
+    }
+}
+
+fn hide(value: &mut Value, secrets: &[&str]) {
+    match value {
+        Value::String(text) if secrets.iter().any(|secret| text.contains(secret)) => *value = Value::from(MASK),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, secrets)),
+        Value::Object(members) => members.values_mut().for_each(|member| hide(member, secrets)),
+        _ => {}
+    }
 }
 
 fn mask(name: &str, value: &Value, everything: bool) -> Value {
-    let everything = everything || name == "secret_environment_variables";
+    let everything = everything || name == SECRET_VARIABLES;
     match value {
         Value::Object(members) => {
             let own = members.get("name").and_then(Value::as_str);
@@ -258,6 +291,7 @@ mod tests {
             "client": { "id": "tidewaiter", "secret": "canary-2" },
             "fields": [{ "name": "pin", "type": "password", "default": "canary-3" }],
             "secret_environment_variables": { "A": "canary-4", "N": 5, "L": ["canary-6"] },
+            "query": { "v": "x-canary-4" },
             "url": "https://u:canary-7@h.test",
             "templated": { "secret": "{{environment_variables.S}}", "token": "canary-8{{x}}" },
         });

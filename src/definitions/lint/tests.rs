@@ -384,6 +384,25 @@ fn findings_come_in_the_order_of_the_document_each_with_its_line() {
     assert_eq!(told, [(19, "/config/error_expression"), (20, "/config/logoo"), (22, "/config/headers/Host")]);
     let broken = lint(&[Document::of("a.json".into(), "{ no".to_owned())], &[]);
     assert!(broken[0].finding.message.contains("is not JSON"), "{broken:?}");
+    assert_eq!(broken[0].line, Some((1, 3)));
+}
+
+#[test]
+fn findings_in_yaml_have_their_lines_too() {
+    let text = "id: 5d2f0c1e-6a3b-4c8d-9e1f-7b6a5c4d3e2f\nname: acme\nconfig:\n  base_url: https://h.test\n  \
+                error_expression: (\n  headers: { Host: x }\n";
+    let found = lint(&[Document::of("a.yaml".into(), text.to_owned())], &[]);
+    let told: Vec<_> = found.iter().map(|it| (it.line.unwrap(), it.finding.pointer.as_str())).collect();
+    assert_eq!(told, [((5, 3), "/config/error_expression"), ((6, 14), "/config/headers/Host")]);
+}
+
+#[test]
+fn a_text_that_is_no_yaml_is_told_with_its_line_and_without_what_stands_there() {
+    let text = "config:\n  client_secret: canary-1\n bad: [canary-2\n";
+    let found = lint(&[Document::of("a.yaml".into(), text.to_owned())], &[]);
+    assert!(matches!(found[0].line, Some((3.., _))), "{found:?}");
+    let message = &found[0].finding.message;
+    assert!(message.starts_with("is not YAML") && !message.contains("canary") && !message.contains('\n'), "{message}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Cursor, DEFAULT_LIMIT, Format, Limit, Link, MAX_PAGES, Pagination, Place};
+use super::{Compared, Cursor, DEFAULT_LIMIT, Format, Limit, Link, MAX_PAGES, Pagination, Place};
 use crate::definitions::error::CompileError;
 use crate::definitions::node::{Node, join};
 use crate::definitions::plan::{OnUnknown, StepKind};
@@ -77,8 +77,15 @@ pub(in crate::definitions) fn compile(
     let in_body = flag(&config, "add_to_body")?;
     let in_query = config.get("add_to_query").map_or(Ok(!in_body), |flag| flag.flag())?;
     let max_pages = number(&config, "max_pages", u64::from(MAX_PAGES))?.map_or(MAX_PAGES, |pages| pages as u32);
+    let format = format(&node.require("format")?, &config, mentioned, is_own)?;
+    let by_hash = config.get("use_content_hash").map(|flag| flag.flag()).transpose()?;
+    let compared = match (by_hash, &format) {
+        (Some(true), _) => Compared::All,
+        (None, Format::Page { .. } | Format::Offset { .. }) => Compared::Previous,
+        _ => Compared::None,
+    };
     Ok(Some(Pagination {
-        format: format(&node.require("format")?, &config, mentioned, is_own)?,
+        format,
         limit: limit(&config)?,
         max_pages,
         has_next: config.get("has_next_path").map(|path| dotted(&path)).transpose()?,
@@ -89,7 +96,7 @@ pub(in crate::definitions) fn compile(
             (false, true) => Place::Body,
             (false, false) => Place::Nowhere,
         },
-        content_hash: flag(&config, "use_content_hash")?,
+        compared,
         metadata,
         later,
         drops_body: top("ignore_body_in_pagination").map(|flag| flag.flag()).transpose()?.unwrap_or(false),

@@ -1,7 +1,7 @@
 //! Pagination: how a definition says that a list goes on.
 //!
 //! What the model system documents is `format`, the names in `config` and little of their meaning; what those names do
-//! here is written in docs/definitions.md and decided by [`compile()`] and `actions::paging`.
+//! here is written in docs/pagination.md and decided by [`compile()`] and `actions::paging`.
 
 mod compile;
 
@@ -33,8 +33,8 @@ pub struct Pagination {
     pub headers: Vec<Header>,
     /// Where the pagination's values go.
     pub place: Place,
-    /// Whether a page whose content came before ends the walk.
-    pub content_hash: bool,
+    /// Which pages a page is compared with: one of the same content ends the walk.
+    pub compared: Compared,
     /// A dotted path to the part of the body that the paths of this pagination begin at.
     pub metadata: Option<String>,
     /// Where later pages are asked for, if not where the first is.
@@ -54,6 +54,17 @@ impl Pagination {
         };
         of_dynamic.into_iter().flatten()
     }
+}
+
+/// Which earlier pages a page is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// None: pages may be alike.
+    None,
+    /// The one directly before. Where we count, a provider that does not know the parameter answers every request alike.
+    Previous,
+    /// All of them.
+    All,
 }
 
 /// Where a pagination's values go.

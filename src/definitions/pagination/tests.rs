@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Format, Link, Pagination, Place};
+use super::{Compared, Format, Link, Pagination, Place};
 use crate::definitions::{Effective, Integration, Plan, StepKind};
 
 /// The pagination of a step, and whether the step walks; or the complaint.
@@ -96,7 +96,7 @@ fn all_of_a_cursors_seventeen_members_are_understood() {
     .unwrap();
     let Format::Cursor(cursor) = &pagination.format else { panic!("another format") };
     assert_eq!((cursor.path.as_str(), cursor.in_headers, cursor.link), ("meta.next", true, Some(Link::Whole)));
-    assert!(cursor.encoded && cursor.empty_pages && pagination.content_hash);
+    assert!(cursor.encoded && cursor.empty_pages && pagination.compared == Compared::All);
     assert!(pagination.limit.as_text && pagination.limit.first_only && pagination.place == Place::Query);
     assert_eq!((pagination.headers[0].name.as_str(), pagination.limit.value), ("x-page", 7));
 }

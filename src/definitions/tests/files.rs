@@ -22,7 +22,7 @@ impl Files {
         Self(root)
     }
 
-    fn load(&self) -> Result<DefinitionSet, LoadError> {
+    fn load(&self) -> Result<DefinitionSet, LoadErrors> {
         load(&self.0.join("integrations"), &self.0.join("installs"))
     }
 }
@@ -122,7 +122,7 @@ fn a_set_that_is_not_sound_is_refused_with_file_place_and_what_to_do() {
     .into_iter()
     .enumerate()
     {
-        let error = Files::new(&format!("refused-{index}"), &files).load().unwrap_err();
+        let error = Files::new(&format!("refused-{index}"), &files).load().unwrap_err().0.remove(0);
         assert_eq!(error.file.file_name().unwrap().to_str(), Some(file), "{error}");
         assert_eq!(error.pointer, pointer, "{error}");
         assert!(error.message.contains(words), "{error}");
@@ -141,11 +141,70 @@ fn one_environment_has_one_name() {
         ],
     );
     let error = files.load().unwrap_err();
-    assert_eq!(error.pointer, "/environment");
+    assert_eq!(error.0[0].pointer, "/environment");
 }
 
 #[test]
 fn a_directory_that_cannot_be_read_is_named() {
     let error = load(Path::new("/nowhere/integrations"), Path::new("/nowhere/installs")).unwrap_err();
     assert!(error.to_string().starts_with("/nowhere/integrations: the directory cannot be read"), "{error}");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_set_is_told_at_once_and_nothing_that_only_follows_from_it() {
+    let broken = json!({
+        "id": A, "name": "alpha", "config": { "base_url": "https://h.test", "error_expression": "(", "actions": {
+            "post_install": { "steps": [
+                { "type": "x" }, { "type": "transform", "config": "[" }, { "type": "request", "config": { "path": "/" } },
+            ] },
+        } },
+    });
+    let sites = json!({
+        "environment": { "id": ENVIRONMENT, "name": "production" },
+        "installs": [
+            { "id": INSTALL, "integration": "alpha" },
+            { "id": "7", "integration": "beta" },
+            { "id": B, "integration": "gamma" },
+            { "id": ENVIRONMENT, "integration": "beta", "override": {
+                "actions": { "validation": { "steps": [{ "type": "x" }, { "type": "y" }] } },
+            } },
+        ],
+    });
+    let files = Files::new(
+        "all",
+        &[
+            ("integrations/a.json", &broken.to_string()),
+            ("integrations/b.json", &integration(B, "beta")),
+            ("integrations/c.json", &json!({ "id": "x", "name": "C C", "config": {} }).to_string()),
+            ("installs/i.json", &sites.to_string()),
+        ],
+    );
+    let errors = files.load().unwrap_err();
+    let told: Vec<_> =
+        errors.0.iter().map(|it| (it.file.file_name().unwrap().to_str().unwrap(), it.pointer.as_str())).collect();
+    let expected = [
+        ("a.json", "/config/error_expression"),
+        ("a.json", "/config/actions/post_install/steps/0/type"),
+        ("a.json", "/config/actions/post_install/steps/1/config"),
+        ("c.json", "/id"),
+        ("c.json", "/name"),
+        ("i.json", "/installs/1/id"),
+        ("i.json", "/installs/2/id"),
+        ("i.json", "/installs/2/integration"),
+        ("i.json", "/installs/3"),
+        ("i.json", "/installs/3"),
+    ];
+    assert_eq!(sorted(told), sorted(expected.to_vec()), "{errors:#?}");
+}
+
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort();
+    list
+}
+
+#[test]
+fn a_file_whose_name_is_not_known_may_be_the_one_that_an_install_means() {
+    let files = Files::new("nameless", &[("integrations/a.json", "{"), ("installs/i.json", &installs("alpha"))]);
+    let errors = files.load().unwrap_err();
+    assert_eq!(errors.0.len(), 1, "{errors}");
 }

@@ -214,7 +214,7 @@ const PAGINATION_MEMBERS: &[Member] = members! {
     "headers": Shape::Map(&Shape::Text), "`cursor`: headers of the pages after the first.";
     "add_to_body": Shape::Flag, "`cursor`: sends the cursor in the body.";
     "add_to_query": Shape::Flag, "`cursor`: sends the cursor in the query.";
-    "use_content_hash": Shape::Flag, "`cursor`: stops when a page repeats itself.";
+    "use_content_hash": Shape::Flag, "Whether a page with the content of an earlier one ends the walk; when it is absent, `page` and `offset` compare with the page before.";
     "is_cursor_url_encoded": Shape::Flag, "`cursor`: the cursor is encoded already.";
     "allow_empty_page_cursor": Shape::Flag, "`cursor`: goes on after an empty page that has a cursor.";
     "get_initial_pagination_values_expression": Shape::Expression, "`dynamic`: JSONata over `query`, `url`, `requestOptions` that gives the first values.";

@@ -1,6 +1,6 @@
 //! Which accounts a replay takes, and which it leaves and why.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -23,8 +23,8 @@ pub struct Chosen {
     pub ineligible: BTreeMap<Ineligible, u64>,
     /// Those, with their versions; no more than the cap.
     pub left: Vec<(Uuid, i64, Ineligible)>,
-    /// The definition that each install's accounts would get.
-    pub definitions: BTreeMap<Uuid, DefinitionHash>,
+    /// The definitions that they would get.
+    pub definitions: BTreeSet<DefinitionHash>,
 }
 
 /// Looks at accounts one by one.
@@ -127,15 +127,9 @@ impl<'a> Chooser<'a> {
             self.leave(candidate.id, candidate.sequence, objection);
             return Ok(());
         }
-        let known = self.installs.get(&candidate.install).copied();
-        let definition = match known {
-            Some(definition) => definition,
-            None => self.accounts.definition_of(candidate.install).await?,
-        };
-        self.installs.insert(candidate.install, definition);
-        match definition {
+        match self.definition_for(&candidate).await? {
             Ok(hash) => {
-                self.chosen.definitions.insert(candidate.install, hash);
+                self.chosen.definitions.insert(hash);
                 self.chosen.count += 1;
                 if self.chosen.eligible.len() <= self.terms.cap {
                     self.chosen.eligible.push(candidate);
@@ -144,6 +138,26 @@ impl<'a> Chooser<'a> {
             Err(ineligible) => self.leave(candidate.id, candidate.sequence, ineligible),
         }
         Ok(())
+    }
+
+    /// What the account would run with. Those without an override of their own share their install's.
+    async fn definition_for(
+        &mut self,
+        candidate: &Candidate,
+    ) -> Result<Result<DefinitionHash, Ineligible>, StoreError> {
+        if candidate.has_override {
+            let account = self.accounts.store.account(candidate.id).await?;
+            return match account {
+                Some(account) => self.accounts.definition_for(&account).await,
+                None => Ok(Err(Ineligible::Absent)),
+            };
+        }
+        if let Some(known) = self.installs.get(&candidate.install) {
+            return Ok(*known);
+        }
+        let definition = self.accounts.definition_of(candidate.install).await?;
+        self.installs.insert(candidate.install, definition);
+        Ok(definition)
     }
 
     fn leave(&mut self, id: Uuid, sequence: i64, why: Ineligible) {

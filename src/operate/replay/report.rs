@@ -88,7 +88,7 @@ impl Report {
             *integrations.entry(candidate.integration_name.clone()).or_default() += 1;
         }
         let (mut hosts, mut writes) = (BTreeSet::new(), BTreeSet::new());
-        for definition in chosen.definitions.values().collect::<BTreeSet<_>>() {
+        for definition in &chosen.definitions {
             match accounts.catalog.plan(*definition).await {
                 Ok(plan) => {
                     hosts.extend(hosts_of(&plan));

@@ -10,6 +10,7 @@ use super::{Recording, TrialError};
 use crate::definitions::{Effective, Install, Integration};
 use crate::runner::Budgets;
 use crate::store::InstallEntry;
+use crate::upstream::AddressPolicy;
 
 /// When a run begins whose recording does not say so: the first of January 2026, in milliseconds since the epoch.
 pub const BEGINS_MS: i64 = 1_767_225_600_000;
@@ -33,6 +34,8 @@ pub struct Case {
     pub action: Option<String>,
     /// How long and how often, as a worker has it.
     pub budgets: Budgets,
+    /// Where requests may go, as a worker has it.
+    pub policy: AddressPolicy,
     /// A larger context is left out of events, in bytes.
     pub max_context_bytes: usize,
     /// The account's id.
@@ -69,6 +72,7 @@ impl Case {
             import,
             action: None,
             budgets: Budgets::default(),
+            policy: AddressPolicy::default(),
             max_context_bytes: 128 * 1024,
             account: ACCOUNT,
             run: RUN,

@@ -5,8 +5,8 @@
 //! for the waits, which take none, and ids are fixed or come with the recording. [`record`] performs the same run against
 //! the provider and makes such a recording, in which stand-ins take the place of all secrets.
 //!
-//! The run itself is not told twice: `intake` judges the import, `accounts` decides, a stepper performs. Lacks: what a
-//! worker adds, such as claims, gates, deduplication and the address policy's verdict on a host.
+//! The run itself is not told twice: `intake` judges the import, `accounts` decides, a stepper performs, and the address
+//! policy judges every URL. Lacks: what a worker adds, such as claims, gates, deduplication and what a name resolves to.
 
 mod case;
 pub mod diff;
@@ -14,6 +14,7 @@ mod perform;
 mod playback;
 mod record;
 mod recording;
+mod schema;
 mod scrub;
 mod verdict;
 
@@ -23,12 +24,14 @@ use serde_json::{Map, Value};
 
 use crate::definitions::CompileError;
 use crate::lifecycle::Rejection;
+use crate::upstream::SendError;
 
 pub use case::{BEGINS_MS, Case};
 use perform::{Ask, Begun, Now, Told, Trial};
 use playback::Playback;
 pub use record::{Recorded, record};
 pub use recording::{Answer, Exchange, Expected, NoAnswer, Recording};
+pub use schema::recording_schema;
 pub use scrub::is_stand_in;
 pub use verdict::{Changed, Exchanged, Refused, Unanswered, Unused, Verdict, Waited};
 
@@ -76,9 +79,11 @@ pub fn replay(case: Case, recording: &Recording) -> Result<Verdict, TrialError> 
     loop {
         let now = Now { at_ms: case.at_ms + waited.as_millis() as i64, elapsed: waited, jitter: JITTER };
         told = match trial.next(told, now) {
-            Ask::Send(request) => match playback.answer(&request) {
-                Ok(answer) => Told::Answer(answer),
-                Err(missing) => return Ok(Verdict::unanswered(&trial, &recording.exchanges, &missing)),
+            Ask::Send(request) => match (case.policy.check(&request.url), playback.answer(&request)) {
+                // A worker does not send it: no answer is missed, and one that was recorded is used up.
+                (Err(refusal), _) => Told::Answer(Err(SendError::AddressRefused(refusal.to_string()))),
+                (Ok(_), Ok(answer)) => Told::Answer(answer),
+                (Ok(_), Err(missing)) => return Ok(Verdict::unanswered(&trial, &recording.exchanges, &missing)),
             },
             Ask::Wait(after) => {
                 waited += after;

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 use super::{Case, TrialError, members};
 use crate::accounts::Ended;
 use crate::accounts::changes::{self, Entered, concluded, enter, event_of, judge, trigger_of};
-use crate::actions::{Input, Output, Start, Stepper, Tick, WaitReason};
+use crate::actions::{Input, Output, Stepper, Tick, WaitReason};
 use crate::credentials::grant::{self, GrantOutcome};
 use crate::credentials::{Redactor, SecretPaths, large, secrets};
 use crate::definitions::credential::RefreshPlan;
 use crate::definitions::{CredentialPlan, Plan};
 use crate::intake::{Refusal, check_context, read_body, read_line};
-use crate::lifecycle::{Cause, CauseTrigger, Ending, Failure, Phase, Reason, ReasonCode, Region, Status};
+use crate::lifecycle::{Cause, CauseTrigger, Ending, Failure, Phase, Reason, ReasonCode, Region, Status, Task};
 use crate::runner::{ended, ending_of, start_of, too_late};
 use crate::store::{Account, Event, Run};
 use crate::upstream::{Request, Response, SendError};
@@ -122,7 +122,8 @@ impl Trial {
         };
         // There is no object store here: what would be kept there is at hand, and the account shows its mark.
         let large = large::take(&mut request.context);
-        let run = Run { correlation_id, traceparent, ..run_of(case) };
+        let task = case.action.clone().map_or(Task::Phases(Phase::PostInstall), Task::Action);
+        let run = Run { task, correlation_id, traceparent, ..run_of(case) };
         let mut redactor = Redactor::new(&Map::new(), &[], &paths);
         let ids = (case.account, case.run);
         let Entered { account, secret, transition } =
@@ -144,8 +145,7 @@ impl Trial {
         for value in secrets::of_definition(&plan, account.authentication_method, &context) {
             redactor.learn_value(&value);
         }
-        let start = start_of(&case.budgets, (&account, &run), &plan, Arc::clone(&context), None);
-        let stepper = Stepper::new(Start { action: case.action.clone(), ..start });
+        let stepper = Stepper::new(start_of(&case.budgets, (&account, &run), &plan, Arc::clone(&context), None));
         Ok(Begun::Running(Box::new(Self {
             case: case.clone(),
             plan,
@@ -192,7 +192,7 @@ impl Trial {
             }
             let tick = Tick { now_ms: now.at_ms, active_ms: now.elapsed.as_millis() as u64, jitter: now.jitter };
             input = match self.stepper.next(input, tick) {
-                Output::Done(outcome) => return self.end(ending_of(outcome, self.run.from_phase), now.at_ms),
+                Output::Done(outcome) => return self.end(ending_of(outcome, &self.stepper), now.at_ms),
                 _ if left.is_zero() => {
                     self.stepper.withdraw();
                     return self.too_late(&now);
@@ -221,8 +221,7 @@ impl Trial {
     fn too_late(&mut self, now: &Now) -> Ask {
         let phase = self.stepper.phase();
         let failure = self.stepper.doubt().unwrap_or_else(|| too_late(&self.case.budgets));
-        let ending = Ending::DeadlineExceeded(phase.unwrap_or(self.run.from_phase));
-        self.end((ending, Some(failure.into_reason(phase, None))), now.at_ms)
+        self.end((Ending::deadline(phase), Some(failure.into_reason(phase, None))), now.at_ms)
     }
 
     fn ask(&mut self, request: Request, step: Option<Step>, state: State) -> Ask {
@@ -277,13 +276,11 @@ impl Trial {
     fn end(&mut self, ending: (Ending, Option<Reason>), now_ms: i64) -> Ask {
         let mut ended = ended(&self.stepper, ending, &self.context_before, &self.paths, &mut self.redactor);
         large::take(&mut ended.writes);
-        // A custom action that fails says nothing about the account, unless its credential was refused.
-        let told = self.case.action.is_none() || ended.ending == Ending::CredentialRefused;
-        let judged = if told { judge(&self.account, self.run.id, ended.ending) } else { Ok(None) };
-        if let Ok(Some(transition)) = judged {
-            let secret = std::mem::take(&mut self.secret);
-            let (clear, secret) = changes::written(&self.account, secret, &ended, &self.paths, &mut self.redactor);
-            self.secret = secret;
+        let secret = std::mem::take(&mut self.secret);
+        let (clear, secret) = changes::written(&self.account, secret, &ended, &self.paths, &mut self.redactor);
+        self.secret = secret;
+        let changed = clear != self.account.context;
+        if let Ok(Some(transition)) = judge(&self.account, self.run.id, ended.ending, changed) {
             self.account = concluded(&self.account, &ended, transition, clear, now_ms);
             let trigger = trigger_of(&self.run, ended.ending);
             self.events.push(event_of(&self.account, transition, trigger, &self.run, self.case.max_context_bytes));
@@ -300,7 +297,7 @@ const fn run_of(case: &Case) -> Run {
         id: case.run,
         account: case.account,
         cause: if case.action.is_some() { Cause::Action } else { Cause::Import },
-        from_phase: Phase::PostInstall,
+        task: Task::Phases(Phase::PostInstall),
         fence: 1,
         definition: case.install.effective,
         progress: None,

@@ -13,7 +13,7 @@ use super::{Case, diff};
 use crate::credentials::Redactor;
 use crate::credentials::redact::REDACTED;
 use crate::intake::{FieldFailure, Refusal};
-use crate::lifecycle::{Ending, IntakeCode, Phase, Reason, Status};
+use crate::lifecycle::{IntakeCode, Phase, Reason, Status};
 use crate::store::Event;
 use crate::upstream::{Request, Response, SendError};
 
@@ -192,12 +192,8 @@ impl Verdict {
     /// Of a run that ended.
     pub(super) fn ended(trial: &Trial) -> Self {
         let Some(ended) = &trial.ended else { return Self::told(trial, "unanswered") };
-        let outcome = match (ended.ending, &ended.reason) {
-            (Ending::Succeeded, _) => SUCCEEDED,
-            (_, Some(reason)) => reason.code.as_str(),
-            (Ending::PhaseFailed(_) | Ending::CredentialRefused | Ending::DeadlineExceeded(_), None) => "failed",
-        };
-        let asked = trial.case.action.is_some() && ended.ending == Ending::Succeeded;
+        let outcome = ended.outcome();
+        let asked = trial.case.action.is_some() && ended.reason.is_none();
         let result = trial.stepper.result().filter(|_| asked);
         Self {
             status: trial.account.status,

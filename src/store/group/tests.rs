@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::super::{Accept, Accepted, Account, Channel, Commit, Committed, Credential, DefinitionHash, Event, NewRun};
 use super::*;
-use crate::lifecycle::{AuthenticationMethod, Cause, Phase, Region, Status};
+use crate::lifecycle::{AuthenticationMethod, Cause, Phase, Region, Status, Task};
 use crate::seal::Sealed;
 
 fn accept(account: u128, message: Option<&str>) -> Write {
@@ -42,7 +42,7 @@ fn accept(account: u128, message: Option<&str>) -> Write {
     let run = NewRun {
         id,
         cause: Cause::Import,
-        from_phase: Phase::PostInstall,
+        task: Task::Phases(Phase::PostInstall),
         fair_key: 0,
         definition: DefinitionHash([0; 32]),
         replay_of: None,

@@ -11,6 +11,7 @@ mod line;
 mod listen;
 mod operators;
 mod outbox;
+mod patch;
 mod reads;
 mod schema;
 mod sql;
@@ -30,9 +31,10 @@ use super::group::{Group, Write, Written};
 use super::handed::Handed;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patience,
-    QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView,
-    Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, VersionEntry,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patch,
+    Patched, Patience, QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay,
+    ReplayItem, RunView, Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, UsedOverride,
+    VersionEntry,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::lifecycle::{Region, Status};
@@ -43,6 +45,8 @@ use crate::tasks::Tasks;
 pub use self::gates::ALL as GATES_STATEMENTS;
 #[doc(hidden)]
 pub use self::operators::ALL as OPERATORS_STATEMENTS;
+#[doc(hidden)]
+pub use self::patch::ALL as PATCH_STATEMENTS;
 #[doc(hidden)]
 pub use self::sql::ALL as STATEMENTS;
 
@@ -131,6 +135,10 @@ impl Store for Postgres {
 
     async fn enqueue(&self, enqueue: Enqueue) -> Result<Enqueued, StoreError> {
         within(writes::enqueue(&self.rest, &enqueue)).await
+    }
+
+    async fn patch(&self, patch: Patch) -> Result<Patched, StoreError> {
+        within(patch::patch(&self.rest, &patch)).await
     }
 
     async fn claim(&self, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError> {
@@ -257,6 +265,18 @@ impl Store for Postgres {
 
     async fn credential(&self, account: Uuid) -> Result<Option<Credential>, StoreError> {
         within(reads::credential(&self.reads, account)).await
+    }
+
+    async fn account_override(&self, account: Uuid) -> Result<Option<Sealed>, StoreError> {
+        within(patch::account_override(&self.reads, account)).await
+    }
+
+    async fn used_overrides(&self, install: Uuid, after: Uuid, limit: u32) -> Result<Vec<UsedOverride>, StoreError> {
+        within(patch::used_overrides(&self.reads, install, after, limit)).await
+    }
+
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError> {
+        within(reads::run(&self.reads, id)).await
     }
 
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {

@@ -32,6 +32,13 @@ pub(super) async fn credential(reads: &Lines, account: Uuid) -> Result<Option<Cr
     Ok(row.as_ref().map(rows::credential).transpose()?)
 }
 
+pub(super) async fn run(reads: &Lines, id: Uuid) -> Result<Option<RunView>, StoreError> {
+    let mut taken = reads.take().await?;
+    let row = sqlx::query(sql::RUN).bind(id).fetch_optional(taken.get()).await?;
+    taken.keep();
+    Ok(row.as_ref().map(rows::run_view).transpose()?)
+}
+
 pub(super) async fn runs(reads: &Lines, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {
     let mut taken = reads.take().await?;
     let rows = sqlx::query(sql::RUNS).bind(account).bind(i64::from(limit)).fetch_all(taken.get()).await?;

@@ -97,22 +97,46 @@ pub(super) const STANDS: &str = "SELECT i.run AS asked, r.state, r.fence, a.sequ
     LEFT JOIN accounts a ON a.id = i.account LEFT JOIN credentials c ON c.account_id = i.account \
     LEFT JOIN events e ON e.account_id = i.account AND e.sequence = i.event";
 
-/// Starts a run of an existing account. The run comes first: an insertion waits for whoever is just finishing the
-/// account's run, and that one must not wait for the account.
-pub(super) const ENQUEUE: &str = "WITH new AS (INSERT INTO runs (id, account_id, environment_id, region, cause, \
-    from_phase, state, fair_key, owner, fence, definition, replay_of, message_id, fingerprint, channel, \
-    correlation_id, traceparent, claimed_at, inserted_at, progress) VALUES ($1, $2, $3, $4, $5, $6, \
+/// The run of an enqueue, `$1` to `$18`; `$18` is the account's sequence. The run comes first: an insertion waits for
+/// whoever is just finishing the account's run, and that one must not wait for the account.
+macro_rules! enqueued_run {
+    () => {
+        "WITH new AS (INSERT INTO runs (id, account_id, environment_id, region, cause, \
+    from_phase, action, state, fair_key, owner, fence, definition, replay_of, message_id, fingerprint, channel, \
+    correlation_id, traceparent, claimed_at, inserted_at, progress) VALUES ($1, $2, $3, $4, $5, $6, $17, \
     CASE WHEN $8::uuid IS NULL THEN 'queued' ELSE 'running' END, $7, $8, ($8 IS NOT NULL)::int, $9, $10, $11, $12, \
-    $13, $14, $15, CASE WHEN $8 IS NOT NULL THEN now_ms() END, now_ms(), $27) ON CONFLICT DO NOTHING RETURNING id), \
-    moved AS (UPDATE accounts a SET status = $16, reason = $17, last_error = $18, context = coalesce($19, a.context), \
-    proven_at = $20, sequence = $21, updated_at = $22, latest_run = new.id \
-    FROM new WHERE a.id = $2 AND a.sequence = $23 RETURNING a.id), \
-    new_event AS (INSERT INTO events (account_id, sequence, event_type, envelope, inserted_at) \
-    SELECT id, $21, $24, $25, now_ms() FROM moved), \
-    new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT $26, id, $21 FROM moved), \
-    taken AS (UPDATE runs o SET progress = NULL FROM moved WHERE o.id = $10 AND o.progress IS NOT NULL) \
-    SELECT EXISTS (SELECT 1 FROM new) AS made, EXISTS (SELECT 1 FROM moved) AS moved, \
-    CASE WHEN EXISTS (SELECT 1 FROM moved) THEN pg_notify('tidewaiter', '')::text END AS told";
+    $13, $14, $15, CASE WHEN $8 IS NOT NULL THEN now_ms() END, now_ms(), $16) ON CONFLICT DO NOTHING RETURNING id), "
+    };
+}
+
+/// What an enqueue answers, after `stands` (the account, if it stands as expected).
+macro_rules! enqueued {
+    () => {
+        "taken AS (UPDATE runs o SET progress = NULL FROM stands WHERE o.id = $10 AND o.progress IS NOT NULL) \
+    SELECT EXISTS (SELECT 1 FROM new) AS made, EXISTS (SELECT 1 FROM stands) AS stands, \
+    CASE WHEN EXISTS (SELECT 1 FROM stands) THEN pg_notify('tidewaiter', '')::text END AS told"
+    };
+}
+
+/// Starts a run of an existing account with its transition.
+pub(super) const ENQUEUE: &str = concat!(
+    enqueued_run!(),
+    "stands AS (UPDATE accounts a SET status = $19, reason = $20, last_error = $21, context = coalesce($22, a.context), \
+     proven_at = $23, sequence = $24, updated_at = $25, latest_run = new.id \
+     FROM new WHERE a.id = $2 AND a.sequence = $18 RETURNING a.id), \
+     new_event AS (INSERT INTO events (account_id, sequence, event_type, envelope, inserted_at) \
+     SELECT id, $24, $26, $27, now_ms() FROM stands), \
+     new_outbox AS (INSERT INTO outbox (shard, account_id, sequence) SELECT $28, id, $24 FROM stands), ",
+    enqueued!()
+);
+
+/// Starts a run beside the status of an existing account, which is locked and left as it is.
+pub(super) const ENQUEUE_BESIDE: &str = concat!(
+    enqueued_run!(),
+    "stands AS MATERIALIZED (SELECT a.id FROM accounts a JOIN new ON true WHERE a.id = $2 AND a.sequence = $18 \
+     FOR NO KEY UPDATE OF a), ",
+    enqueued!()
+);
 
 /// What stood in the way of an [`ENQUEUE`].
 pub(super) const ENQUEUE_STANDS: &str = "SELECT EXISTS (SELECT 1 FROM runs WHERE id = $1) AS mine, \
@@ -273,6 +297,8 @@ pub(super) const CREDENTIAL: &str = concat!(
 
 pub(super) const LEFT: &str = concat!("SELECT ", left_columns!(), " AND id = $1");
 
+pub(super) const RUN: &str = concat!("SELECT ", run_view_columns!(), " FROM runs WHERE id = $1");
+
 pub(super) const RUNS: &str =
     concat!("SELECT ", run_view_columns!(), " FROM runs WHERE account_id = $1 ORDER BY id DESC LIMIT $2");
 
@@ -313,6 +339,7 @@ pub const ALL: &[&str] = &[
     COMMIT,
     STANDS,
     ENQUEUE,
+    ENQUEUE_BESIDE,
     ENQUEUE_STANDS,
     PROMOTE,
     CLAIM,
@@ -341,6 +368,7 @@ pub const ALL: &[&str] = &[
     ACCOUNTS,
     CREDENTIAL,
     LEFT,
+    RUN,
     RUNS,
     ACCOUNT_EVENTS,
     EVENTS_SINCE,

@@ -112,7 +112,7 @@ fn bind_runs<'q>(statement: Statement<'q>, group: &[&Accept]) -> Statement<'q> {
         .bind(column(group, |new| new.account.environment_id))
         .bind(column(group, |new| new.account.region.as_str()))
         .bind(column(group, |new| new.run.cause.as_str()))
-        .bind(column(group, |new| new.run.from_phase.as_str()))
+        .bind(column(group, |new| new.run.task.word()))
         .bind(column(group, |new| new.run.fair_key))
         .bind(column(group, |new| new.run.claimed_by))
         .bind(column(group, |new| new.run.definition.0.as_slice()))
@@ -262,10 +262,10 @@ pub(super) async fn enqueue(line: &Line, enqueue: &Enqueue) -> Result<Enqueued, 
     let mut taken = line.take().await?;
     sqlx::query("BEGIN").execute(taken.get()).await?;
     let row = bind_enqueue(enqueue)?.fetch_one(taken.get()).await?;
-    let (made, moved): (bool, bool) = (row.try_get("made")?, row.try_get("moved")?);
-    let end = if moved { "COMMIT" } else { "ROLLBACK" };
+    let (made, is_done): (bool, bool) = (row.try_get("made")?, row.try_get("stands")?);
+    let end = if is_done { "COMMIT" } else { "ROLLBACK" };
     sqlx::query(end).execute(taken.get()).await?;
-    if moved {
+    if is_done {
         taken.keep();
         return Ok(Enqueued::Done);
     }
@@ -277,21 +277,22 @@ pub(super) async fn enqueue(line: &Line, enqueue: &Enqueue) -> Result<Enqueued, 
         return Ok(Enqueued::Done);
     }
     let sequence: Option<i64> = stands.try_get("sequence")?;
-    if made || sequence != Some(enqueue.transition.expected_sequence) {
+    if made || sequence != Some(enqueue.expected_sequence) {
         return Ok(Enqueued::SequenceMoved);
     }
     Ok(Enqueued::RunInProgress)
 }
 
 fn bind_enqueue(enqueue: &Enqueue) -> Result<Statement<'_>, RowError> {
-    let (run, write) = (&enqueue.run, &enqueue.transition);
-    Ok(sqlx::query(sql::ENQUEUE)
+    let run = &enqueue.run;
+    let statement = if enqueue.transition.is_some() { sql::ENQUEUE } else { sql::ENQUEUE_BESIDE };
+    let statement = sqlx::query(statement)
         .bind(run.id)
         .bind(enqueue.account)
         .bind(enqueue.environment_id)
         .bind(enqueue.region.as_str())
         .bind(run.cause.as_str())
-        .bind(run.from_phase.as_str())
+        .bind(run.task.word())
         .bind(run.fair_key)
         .bind(run.claimed_by)
         .bind(run.definition.0.as_slice())
@@ -301,16 +302,19 @@ fn bind_enqueue(enqueue: &Enqueue) -> Result<Statement<'_>, RowError> {
         .bind(run.channel.as_str())
         .bind(&run.correlation_id)
         .bind(&run.traceparent)
-        .bind(write.change.status.map(Status::as_str))
-        .bind(write.change.reason.as_ref().map(rows::text_of).transpose()?)
-        .bind(&write.change.last_error)
-        .bind(write.change.context.as_ref().map(rows::text_of).transpose()?)
-        .bind(write.change.proven_at_ms)
-        .bind(write.event.sequence)
-        .bind(write.change.updated_at_ms)
-        .bind(write.expected_sequence)
-        .bind(&write.event.event_type)
-        .bind(&write.event.envelope)
-        .bind(i16::from(shard_of(enqueue.account)))
-        .bind(run.progress.as_ref().map(Sealed::as_bytes)))
+        .bind(run.progress.as_ref().map(Sealed::as_bytes))
+        .bind(run.task.action())
+        .bind(enqueue.expected_sequence);
+    let Some((change, event)) = &enqueue.transition else { return Ok(statement) };
+    Ok(statement
+        .bind(change.status.map(Status::as_str))
+        .bind(change.reason.as_ref().map(rows::text_of).transpose()?)
+        .bind(&change.last_error)
+        .bind(change.context.as_ref().map(rows::text_of).transpose()?)
+        .bind(change.proven_at_ms)
+        .bind(event.sequence)
+        .bind(change.updated_at_ms)
+        .bind(&event.event_type)
+        .bind(&event.envelope)
+        .bind(i16::from(shard_of(enqueue.account))))
 }

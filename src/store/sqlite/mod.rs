@@ -12,6 +12,7 @@ mod gates;
 mod lock;
 mod operators;
 mod outbox;
+mod patch;
 mod reads;
 mod writes;
 
@@ -31,9 +32,10 @@ use super::handed::Handed;
 use super::migrate;
 use super::{
     Accept, Accepted, Account, AccountFilter, Backlog, Candidate, Claims, ClosedGate, Commit, Committed, Credential,
-    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patience,
-    QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay, ReplayItem, RunView,
-    Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, VersionEntry,
+    DefinitionHash, Enqueue, Enqueued, FailedAt, GateReason, InstallEntry, IntegrationEntry, Left, NewReplay, Patch,
+    Patched, Patience, QuarantineEntry, QuarantineFilter, QuarantineRow, Quarantined, RelayPass, Relayed, Replay,
+    ReplayItem, RunView, Settlement, Standing, Store, StoreError, StoredDefinitions, StoredEvent, UsedOverride,
+    VersionEntry,
 };
 use crate::lifecycle::{Region, Status};
 use crate::seal::Sealed;
@@ -141,6 +143,10 @@ impl Store for Sqlite {
         let enqueued = writes::enqueue(taken.get(), &enqueue).await?;
         taken.commit().await?;
         Ok(enqueued)
+    }
+
+    async fn patch(&self, patch: Patch) -> Result<Patched, StoreError> {
+        patch::patch(&self.writer, &patch).await
     }
 
     async fn claim(&self, worker: Uuid, regions: &[Region], limit: u32) -> Result<Claims, StoreError> {
@@ -265,6 +271,18 @@ impl Store for Sqlite {
 
     async fn credential(&self, account: Uuid) -> Result<Option<Credential>, StoreError> {
         reads::credential(&self.reads, account).await
+    }
+
+    async fn account_override(&self, account: Uuid) -> Result<Option<Sealed>, StoreError> {
+        patch::account_override(&self.reads, account).await
+    }
+
+    async fn used_overrides(&self, install: Uuid, after: Uuid, limit: u32) -> Result<Vec<UsedOverride>, StoreError> {
+        patch::used_overrides(&self.reads, install, after, limit).await
+    }
+
+    async fn run(&self, id: Uuid) -> Result<Option<RunView>, StoreError> {
+        reads::run(&self.reads, id).await
     }
 
     async fn runs(&self, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {

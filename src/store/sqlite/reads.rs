@@ -41,6 +41,13 @@ pub(super) async fn credential(reads: &SqlitePool, account: Uuid) -> Result<Opti
     Ok(row.as_ref().map(rows::credential).transpose()?)
 }
 
+const RUN: &str = concat!("SELECT ", run_view_columns!(), " FROM runs WHERE id = ?");
+
+pub(super) async fn run(reads: &SqlitePool, id: Uuid) -> Result<Option<RunView>, StoreError> {
+    let row = sqlx::query(RUN).bind(id).fetch_optional(reads).await?;
+    Ok(row.as_ref().map(rows::run_view).transpose()?)
+}
+
 const RUNS: &str = concat!("SELECT ", run_view_columns!(), " FROM runs WHERE account_id = ? ORDER BY id DESC LIMIT ?");
 
 pub(super) async fn runs(reads: &SqlitePool, account: Uuid, limit: u32) -> Result<Vec<RunView>, StoreError> {

@@ -11,8 +11,8 @@ use super::super::group::{Flush, FlushError, Write, Written};
 use super::super::rows::{self, Columns as _, RowError};
 use super::super::stands::{self, Stands};
 use super::super::{
-    Accept, Accepted, Commit, Committed, CredentialChange, Enqueue, Enqueued, Event, NewRun, RunChange, StoreError,
-    TransitionWrite, shard_of,
+    Accept, Accepted, AccountChange, Commit, Committed, CredentialChange, Enqueue, Enqueued, Event, NewRun, RunChange,
+    StoreError, shard_of,
 };
 use super::bulk::Bulk;
 use super::{Writer, now};
@@ -50,7 +50,7 @@ async fn write_all(writer: &Writer, group: &[Write]) -> Result<Vec<Written>, Row
 }
 
 /// An event that is to be inserted, and its account.
-type NewEvent<'a> = (Uuid, &'a Event);
+pub(super) type NewEvent<'a> = (Uuid, &'a Event);
 
 const FIND_MESSAGE: &str = "SELECT id, account_id, fingerprint FROM runs WHERE id = ?1 \
     UNION SELECT id, account_id, fingerprint FROM runs WHERE environment_id = ?2 AND message_id = ?3";
@@ -86,10 +86,10 @@ async fn accept_all<'a>(
 }
 
 const INSERT_RUNS: Bulk = Bulk {
-    before: "INSERT INTO runs (id, account_id, environment_id, region, cause, from_phase, fair_key, definition, \
+    before: "INSERT INTO runs (id, account_id, environment_id, region, cause, from_phase, action, fair_key, definition, \
         replay_of, message_id, fingerprint, channel, correlation_id, traceparent, state, owner, fence, claimed_at, inserted_at) VALUES ",
     row: concat!(
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE WHEN ? THEN ",
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE WHEN ? THEN ",
         now!(),
         " END, ",
         now!(),
@@ -112,7 +112,8 @@ async fn insert_runs(db: &mut SqliteConnection, runs: &[RunOf<'_>]) -> Result<Ha
             .bind(environment)
             .bind(region)
             .bind(run.cause.as_str())
-            .bind(run.from_phase.as_str())
+            .bind(run.task.word())
+            .bind(run.task.action())
             .bind(run.fair_key)
             .bind(run.definition.0.as_slice())
             .bind(run.replay_of)
@@ -183,7 +184,7 @@ const INSERT_EVENTS: Bulk = Bulk::insert(
 
 const INSERT_OUTBOX: Bulk = Bulk::insert("INSERT INTO outbox (shard, account_id, sequence) VALUES ", "(?, ?, ?)");
 
-async fn insert_events(db: &mut SqliteConnection, events: &[NewEvent<'_>]) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_events(db: &mut SqliteConnection, events: &[NewEvent<'_>]) -> Result<(), sqlx::Error> {
     INSERT_EVENTS
         .run(db, events, |statement, (account, event)| {
             statement.bind(account).bind(event.sequence).bind(&event.event_type).bind(&event.envelope)
@@ -239,7 +240,7 @@ async fn commit<'a>(
         change_run(db, change.run, run).await?;
     }
     if let Some(transition) = &change.transition {
-        change_account(db, change.account, transition).await?;
+        change_account(db, change.account, &transition.change, &transition.event).await?;
         events.push((change.account, &transition.event));
     }
     if let Some(credential) = &change.credential {
@@ -297,8 +298,12 @@ async fn change_run(db: &mut SqliteConnection, run: Uuid, change: &RunChange) ->
 const CHANGE_ACCOUNT: &str = "UPDATE accounts SET status = ?2, reason = ?3, last_error = ?4, \
     context = coalesce(?5, context), proven_at = ?6, sequence = ?7, updated_at = ?8 WHERE id = ?1";
 
-async fn change_account(db: &mut SqliteConnection, account: Uuid, write: &TransitionWrite) -> Result<(), RowError> {
-    let change = &write.change;
+async fn change_account(
+    db: &mut SqliteConnection,
+    account: Uuid,
+    change: &AccountChange,
+    event: &Event,
+) -> Result<(), RowError> {
     sqlx::query(CHANGE_ACCOUNT)
         .bind(account)
         .bind(change.status.map(crate::lifecycle::Status::as_str))
@@ -306,7 +311,7 @@ async fn change_account(db: &mut SqliteConnection, account: Uuid, write: &Transi
         .bind(&change.last_error)
         .bind(change.context.as_ref().map(rows::text_of).transpose()?)
         .bind(change.proven_at_ms)
-        .bind(write.event.sequence)
+        .bind(event.sequence)
         .bind(change.updated_at_ms)
         .execute(&mut *db)
         .await?;
@@ -350,7 +355,7 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, enqueue: &Enqueue) -> Res
         .bind(enqueue.account)
         .fetch_optional(&mut *db)
         .await?;
-    if sequence != Some(enqueue.transition.expected_sequence) {
+    if sequence != Some(enqueue.expected_sequence) {
         return Ok(Enqueued::SequenceMoved);
     }
     let region = enqueue.region.as_str();
@@ -369,8 +374,9 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, enqueue: &Enqueue) -> Res
         .bind(enqueue.run.replay_of)
         .execute(&mut *db)
         .await?;
-    change_account(db, enqueue.account, &enqueue.transition).await?;
-    insert_events(db, &[(enqueue.account, &enqueue.transition.event)]).await?;
+    let Some((change, event)) = &enqueue.transition else { return Ok(Enqueued::Done) };
+    change_account(db, enqueue.account, change, event).await?;
+    insert_events(db, &[(enqueue.account, event)]).await?;
     sqlx::query("UPDATE accounts SET latest_run = ? WHERE id = ?")
         .bind(enqueue.run.id)
         .bind(enqueue.account)

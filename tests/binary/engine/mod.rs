@@ -1,7 +1,8 @@
 //! The action engine against an upstream that speaks everything: each account exercises one behaviour, all are imported at
 //! once, and what became of each is held against a table, together with the requests that the upstream saw.
 //!
-//! The tables say what docs/definitions.md documents under "Pagination", "Rate limits", "Requests", "Bodies", "Answers".
+//! The tables say what docs/pagination.md documents, and docs/definitions.md under "Rate limits", "Requests", "Bodies",
+//! "Answers".
 
 #![expect(clippy::needless_pass_by_value, reason = "`json!` borrows, and tables of values read better without `&`")]
 #![expect(clippy::too_many_lines, reason = "tables")]

@@ -2,6 +2,7 @@
 
 mod definitions;
 mod events;
+mod gates;
 mod pages;
 
 use std::panic::AssertUnwindSafe;

@@ -1,4 +1,4 @@
-//! The examples in docs/definitions.md and docs/functions.md, run.
+//! The examples in docs/definitions.md, docs/pagination.md and docs/functions.md, run.
 //!
 //! ` ```json example ` holds a definition's config, an account and a recording, and what comes of them; ` ```jsonata example `
 //! holds lines `expression => JSON`, before which `JSON |>` may say what the expression sees.
@@ -16,7 +16,11 @@ use blocks::{Block, Kind, blocks};
 const STACK_BYTES: usize = 64 << 20;
 
 /// The authors' pages, and what kind of example each must have.
-const PAGES: [(&str, Kind); 2] = [("docs/definitions.md", Kind::Trial), ("docs/functions.md", Kind::Expressions)];
+const PAGES: [(&str, Kind); 3] = [
+    ("docs/definitions.md", Kind::Trial),
+    ("docs/pagination.md", Kind::Trial),
+    ("docs/functions.md", Kind::Expressions),
+];
 
 #[test]
 fn every_example_of_the_authors_guide_comes_to_what_it_says() {

@@ -124,7 +124,7 @@ pub async fn a_claim_brings_account_secrets_and_progress(database: &Database) {
     assert_eq!(claimed.credential, new.credential);
     assert_eq!(claimed.run.account, new.account.id);
     assert_eq!(claimed.run.cause, new.run.cause);
-    assert_eq!(claimed.run.from_phase, new.run.from_phase);
+    assert_eq!(claimed.run.task, new.run.task);
     assert_eq!(claimed.run.definition, new.run.definition);
     assert_eq!(claimed.run.correlation_id, new.run.correlation_id);
     assert_eq!(claimed.run.traceparent, new.run.traceparent);

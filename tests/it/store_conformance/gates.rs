@@ -1,6 +1,6 @@
 //! Gates, and runs that a worker has no room for.
 
-use tidewaiter::lifecycle::Phase;
+use tidewaiter::lifecycle::{Phase, Task};
 use tidewaiter::store::{ClosedGate, Commit, Committed, GateReason, RunChange, Store};
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ pub async fn a_run_put_back_rests_and_its_time_begins_with_its_next_claim(databa
     assert_eq!(write(&*store, &back).await, Committed::Done);
     assert_eq!(write(&*store, &back).await, Committed::Done, "a repetition is recognised");
     let again = store.claim(worker, ALL_REGIONS, 1).await.unwrap().runs.pop().expect("due");
-    assert_eq!((again.run.id, again.run.fence, again.run.from_phase), (first.run.id, 2, Phase::PostInstall));
+    assert_eq!((again.run.id, again.run.fence, &again.run.task), (first.run.id, 2, &Task::Phases(Phase::PostInstall)));
     assert!(again.elapsed_ms < 40, "{}", again.elapsed_ms);
     let late = Commit { run_change: Some(RunChange::PutBack { anew: true, for_ms: 60_000 }), ..commit(&first) };
     assert_eq!(write(&*store, &late).await, Committed::FenceLost);

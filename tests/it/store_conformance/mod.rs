@@ -14,6 +14,7 @@ mod gates;
 mod operators;
 mod outage;
 mod outbox;
+mod patch;
 mod postgres_only;
 mod reads;
 pub mod rows;
@@ -97,6 +98,21 @@ on_both! {
         a_moved_account_refuses_a_replay
         repeating_an_enqueue_is_answered_as_done
         an_enqueue_amid_the_finish_of_the_run_before_gets_a_clear_answer
+        a_run_beside_the_status_leaves_the_account_as_it_is_and_names_its_action
+        a_run_beside_the_status_waits_for_no_other_and_needs_the_account_as_it_was
+        a_run_beside_the_status_amid_the_finish_of_the_run_before_gets_a_clear_answer
+    }
+    patch {
+        a_patch_changes_account_secrets_override_and_event_together
+        what_a_patch_leaves_out_stays
+        an_override_is_replaced_and_removed
+        overrides_are_paged_by_install
+        a_moved_account_refuses_a_patch_whole
+        moved_secrets_refuse_a_patch_whole
+        a_refresh_that_began_meanwhile_refuses_new_secrets
+        repeating_a_patch_is_answered_as_done
+        a_run_under_way_finds_the_account_moved_by_a_patch
+        of_patches_and_commits_at_once_each_is_whole
     }
     gates {
         a_closed_gate_is_seen_by_every_process_until_its_time_is_over

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqlSafeStr as _};
 use tidewaiter::lifecycle::Status;
-use tidewaiter::store::postgres::{GATES_STATEMENTS, OPERATORS_STATEMENTS, Postgres, STATEMENTS};
-use tidewaiter::store::{Accepted, Commit, Committed, Patience, RelayPass, Relayed, Standing, Store as _, StoreError};
+use tidewaiter::store::postgres::{GATES_STATEMENTS, OPERATORS_STATEMENTS, PATCH_STATEMENTS, Postgres, STATEMENTS};
+use tidewaiter::store::{
+    Accepted, Commit, Committed, Enqueued, Patience, RelayPass, Relayed, Standing, Store as _, StoreError,
+};
 use tidewaiter::tasks::Tasks;
 
 use super::databases::{at, on_empty_postgres, on_postgres, server};
-use super::rows::{ALL_REGIONS, accept, activation, create, held, secrets, worker, write};
+use super::rows::{ALL_REGIONS, accept, action, activation, create, held, secrets, worker, write};
 
 #[tokio::test]
 async fn every_statement_can_be_prepared_on_a_fresh_schema() {
     on_postgres(async |database| {
         let mut connection = PgConnection::connect(database.url()).await.unwrap();
-        for statement in STATEMENTS.iter().chain(OPERATORS_STATEMENTS).chain(GATES_STATEMENTS) {
+        for statement in STATEMENTS.iter().chain(OPERATORS_STATEMENTS).chain(GATES_STATEMENTS).chain(PATCH_STATEMENTS) {
             let prepared = connection.prepare(statement.into_sql_str()).await;
             assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
         }
@@ -45,6 +47,27 @@ async fn migrating_twice_or_at_once_is_one_migration() {
         other.unwrap();
         assert_eq!(Postgres::migrate(database.url()).await.unwrap(), 0);
         database.open().await.check().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_newer_version_asked_for_is_left_to_it_and_not_performed_as_something_else() {
+    on_postgres(async |database| {
+        let store = database.open().await;
+        let (older, newer) = (worker(&*store).await, worker(&*store).await);
+        let held = held(&*store, older).await;
+        write(&*store, &activation(&held)).await;
+        let asked = action(held.account.id, 2);
+        assert_eq!(store.enqueue(asked.clone()).await.unwrap(), Enqueued::Done);
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        connection.execute("UPDATE runs SET from_phase = 'later' WHERE state = 'queued'").await.unwrap();
+        assert!(store.claim(older, ALL_REGIONS, 10).await.unwrap().runs.is_empty());
+        connection.execute("UPDATE runs SET from_phase = 'action' WHERE state = 'running'").await.unwrap();
+        // The one that could not read it does not hold it either, so its own takeover gives it back.
+        assert_eq!(store.take_over(older, Duration::ZERO, &[]).await.unwrap(), 1);
+        let claimed = store.claim(newer, ALL_REGIONS, 10).await.unwrap().runs.remove(0);
+        assert_eq!((claimed.run.id, claimed.run.task), (asked.run.id, asked.run.task));
     })
     .await;
 }

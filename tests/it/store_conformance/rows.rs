@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
-use tidewaiter::lifecycle::{AuthenticationMethod, Cause, Phase, Region, Status};
+use tidewaiter::lifecycle::{AuthenticationMethod, Cause, Phase, Region, Status, Task};
 use tidewaiter::seal::Sealed;
 use tidewaiter::store::{
     Accept, Accepted, Account, AccountChange, Channel, Claimed, Commit, Committed, Credential, CredentialChange,
@@ -60,7 +60,7 @@ pub fn run(id: Uuid, fair_key: i64) -> NewRun {
     NewRun {
         id,
         cause: Cause::Import,
-        from_phase: Phase::PostInstall,
+        task: Task::Phases(Phase::PostInstall),
         fair_key,
         definition: DefinitionHash([7; 32]),
         replay_of: None,
@@ -182,11 +182,20 @@ pub async fn write(store: &dyn Store, commit: &Commit) -> Committed {
 /// A replay of an account that stands at `sequence`.
 pub fn replay(account: Uuid, sequence: i64) -> Enqueue {
     let run_id = id();
+    let transition = transition_at(account, sequence, Some(Status::Connecting), "updated").expect("a transition");
     Enqueue {
         account,
         environment_id: ENVIRONMENT,
         region: Region::Wnam,
-        transition: transition_at(account, sequence, Some(Status::Connecting), "updated").expect("a transition"),
+        expected_sequence: sequence,
+        transition: Some((transition.change, transition.event)),
         run: NewRun { cause: Cause::Replay, message_id: None, fingerprint: None, ..run(run_id, 500) },
     }
+}
+
+/// A custom action of an account that stands at `sequence`.
+pub fn action(account: Uuid, sequence: i64) -> Enqueue {
+    let replay = replay(account, sequence);
+    let task = Task::Action("sync_users".to_owned());
+    Enqueue { transition: None, run: NewRun { cause: Cause::Action, task, ..replay.run }, ..replay }
 }
