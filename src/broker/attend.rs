@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, ErrorKind, Event};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -14,8 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::caution::{AfterBreak, Caution};
 use super::error::explain;
 use super::outage::{Outage, SOUND};
+use super::receipt::Bond;
 use super::session::Session;
 use super::{Arrival, BrokerError, Subscription, Unreadable};
+
+/// How long nothing may come, while deliveries are taken singly, before somebody looks whether there is nothing.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// How long what is in hand may take after the stop.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -145,16 +149,16 @@ impl Attendant {
         let channel = broker.within(opened).await?;
         loop {
             let mut consumer = self.consume(&channel).await?;
-            match self.take(&mut consumer, &mut events).await {
+            match self.take((&channel, &mut consumer), &mut events, session.bond()).await {
                 Halt::Lost(loss) => return Err(loss),
                 Halt::Stop => {
-                    self.cancel(&channel, consumer).await?;
+                    self.cancel(&channel, consumer, session.bond()).await?;
                     self.finish(&channel).await;
                     return Ok(());
                 }
-                Halt::Widen => self.cancel(&channel, consumer).await?,
+                Halt::Widen => self.cancel(&channel, consumer, session.bond()).await?,
                 Halt::Shut => {
-                    self.cancel(&channel, consumer).await?;
+                    self.cancel(&channel, consumer, session.bond()).await?;
                     self.outage.closed();
                     tokio::select! {
                         open = self.gate() => if !open {
@@ -185,7 +189,12 @@ impl Attendant {
     }
 
     /// Hands deliveries over while there is room for them.
-    async fn take(&mut self, consumer: &mut Consumer, events: &mut (impl Stream<Item = Event> + Unpin)) -> Halt {
+    async fn take(
+        &mut self,
+        (channel, consumer): (&Channel, &mut Consumer),
+        events: &mut (impl Stream<Item = Event> + Unpin),
+        bond: &Bond,
+    ) -> Halt {
         let stop = self.stop.clone();
         let place = self.subscription.broker.place().to_owned();
         loop {
@@ -199,10 +208,20 @@ impl Attendant {
                 () = stands(&mut self.subscription.open, false) => return Halt::Shut,
                 taken = next => taken,
                 loss = lost(events, &place) => return Halt::Lost(loss),
+                () = bond.stalled() => {
+                    let why = format!("the broker at {place} did not take what settles a delivery in time");
+                    return Halt::Lost(Loss::Away(why));
+                }
                 () = sleep(SOUND), if self.caution.stuck() => {
                     self.caution.freed();
                     self.outage.attached();
                     continue;
+                }
+                () = sleep(IDLE), if self.caution.is_single() => {
+                    match stop.run_until_cancelled(self.look(channel)).await {
+                        Some(Err(loss)) => return Halt::Lost(loss),
+                        Some(Ok(())) | None => continue,
+                    }
                 }
             };
             match taken {
@@ -211,7 +230,7 @@ impl Attendant {
                         self.outage.attached();
                     }
                     let past_it = self.caution.read_one();
-                    self.hand_over(Arrival::of(delivery), permit).await;
+                    self.hand_over(Arrival::of(delivery, bond), permit).await;
                     if past_it {
                         return Halt::Widen;
                     }
@@ -227,6 +246,26 @@ impl Attendant {
         }
     }
 
+    /// Looks whether the queue has nothing, when nothing comes and nothing is in hand. The broker answers when it has seen
+    /// the settlements before, so the answer also says that the session lives.
+    async fn look(&mut self, channel: &Channel) -> Result<(), Loss> {
+        if self.room.available_permits() < usize::from(self.subscription.prefetch) {
+            return Ok(());
+        }
+        let (broker, queue) = (&self.subscription.broker, self.subscription.queue.as_str());
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let asked = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let found = broker.within(async { asked.await.map_err(|error| broker.away(&error)) }).await?;
+        let ready = found.message_count();
+        if self.caution.overlooks(ready) {
+            let place = broker.place();
+            return Err(Loss::Away(format!(
+                "the broker at {place} delivers nothing of `{queue}`, which has {ready} ready"
+            )));
+        }
+        Ok(())
+    }
+
     async fn hand_over(&self, arrival: Arrival, permit: OwnedSemaphorePermit) {
         // One whose session is gone comes again.
         if arrival.receipt.usable() {
@@ -236,14 +275,15 @@ impl Attendant {
     }
 
     /// Tells the broker to deliver nothing more, and hands over what is on its way.
-    async fn cancel(&mut self, channel: &Channel, mut consumer: Consumer) -> Result<(), Loss> {
+    async fn cancel(&mut self, channel: &Channel, mut consumer: Consumer, bond: &Bond) -> Result<(), Loss> {
         let broker = self.subscription.broker.clone();
         let cancelled = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         broker.within(async { cancelled.await.map_err(|error| broker.away(&error)) }).await?;
-        while let Some(delivery) = consumer.next().await {
+        // They came before the answer, so the end is there too.
+        while let Some(delivery) = broker.within(async { Ok(consumer.next().await) }).await? {
             let delivery = delivery.map_err(|error| loss(&error, broker.place()))?;
             if let Ok(permit) = Arc::clone(&self.room).acquire_owned().await {
-                self.hand_over(Arrival::of(delivery), permit).await;
+                self.hand_over(Arrival::of(delivery, bond), permit).await;
             }
         }
         Ok(())

@@ -35,6 +35,8 @@ pub(super) struct Caution {
     breaks: u32,
     /// Whether the message at the front does not go away.
     stuck: bool,
+    /// Whether messages stood ready when nothing had come for a while.
+    overlooked: bool,
 }
 
 /// What follows from a break.
@@ -48,7 +50,7 @@ pub(super) enum AfterBreak {
 
 impl Caution {
     pub(super) const fn new(prefetch: u16, delivery_limit: u32, unreadable: Unreadable) -> Self {
-        Self { prefetch, delivery_limit, unreadable, single: None, breaks: 0, stuck: false }
+        Self { prefetch, delivery_limit, unreadable, single: None, breaks: 0, stuck: false, overlooked: false }
     }
 
     /// Deliveries to take at once.
@@ -59,6 +61,7 @@ impl Caution {
     /// A message could not be read, and the connection is gone.
     pub(super) fn broke(&mut self) -> AfterBreak {
         let first = self.single.replace(0).is_none();
+        self.overlooked = false;
         self.breaks += 1;
         let after = self.after_break(first);
         self.stuck = matches!(after, AfterBreak::Stuck(_));
@@ -89,9 +92,23 @@ impl Caution {
         self.breaks = 0;
     }
 
+    /// Whether deliveries are taken one at a time because of a break.
+    pub(super) const fn is_single(&self) -> bool {
+        self.single.is_some()
+    }
+
+    /// Nothing is in hand, nothing came for a while, and so many messages are ready. True: it was so before too, and what
+    /// should have brought them is of no use.
+    pub(super) const fn overlooks(&mut self, ready: u32) -> bool {
+        let before = self.overlooked;
+        self.overlooked = ready > 0 && !before;
+        before && ready > 0
+    }
+
     /// A message could be read. True: the danger is over, and deliveries may be taken at once again.
     pub(super) fn read_one(&mut self) -> bool {
         self.freed();
+        self.overlooked = false;
         let Some(read) = &mut self.single else { return false };
         *read += 1;
         if *read < self.prefetch {
@@ -138,6 +155,18 @@ mod tests {
         let pauses: Vec<_> = (0..8).map(|_| caution.broke()).collect();
         let rest = |seconds| AfterBreak::Stuck(Duration::from_secs(seconds));
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60].map(rest));
+    }
+
+    #[test]
+    fn messages_that_do_not_come_although_they_are_ready_are_told_at_the_second_look() {
+        let mut caution = Caution::new(3, 50, Unreadable::UntilGivenUp);
+        assert!(!caution.is_single());
+        caution.broke();
+        assert!(caution.is_single());
+        assert_eq!([5, 5, 5, 0, 5, 5].map(|ready| caution.overlooks(ready)), [false, true, false, false, false, true]);
+        assert!(!caution.overlooks(5));
+        caution.read_one();
+        assert!(!caution.overlooks(5), "one came in between");
     }
 
     #[test]

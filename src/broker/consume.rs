@@ -13,7 +13,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::attend::Attendant;
-use super::message::give_back;
 use super::{Arrival, Broker, SessionState};
 
 /// How long an unsettled delivery rests before it is given back, so that one that always fails does not spin.
@@ -112,7 +111,7 @@ async fn handled<F, Fut>(
     }
     if receipt.usable() {
         let _ = stop.run_until_cancelled(tokio::time::sleep(REST)).await;
-        give_back(&receipt).await;
+        receipt.give_back().await;
     }
     drop(permit);
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
-use lapin::Acker;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use lapin::protocol::basic::AMQPProperties;
 use lapin::types::{AMQPValue, FieldTable};
+
+use super::receipt::{Bond, Receipt};
 
 /// The properties that are read or written here.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -99,7 +100,7 @@ pub struct Arrival {
     pub redelivered: bool,
     /// Where it was given up before, the latest first.
     pub deaths: Vec<Death>,
-    pub(super) receipt: Acker,
+    pub(super) receipt: Receipt,
 }
 
 impl fmt::Debug for Arrival {
@@ -114,14 +115,14 @@ impl fmt::Debug for Arrival {
 }
 
 impl Arrival {
-    pub(super) fn of(delivery: Delivery) -> Self {
+    pub(super) fn of(delivery: Delivery, bond: &Bond) -> Self {
         let headers = delivery.properties.headers().clone().unwrap_or_default();
         Self {
             deaths: deaths(&headers),
             properties: read(&delivery.properties, &headers),
             routing_key: delivery.routing_key.to_string(),
             redelivered: delivery.redelivered,
-            receipt: delivery.acker,
+            receipt: Receipt::new(delivery.acker, bond.clone()),
             body: delivery.data,
         }
     }
@@ -130,23 +131,18 @@ impl Arrival {
     #[must_use]
     pub fn detached(body: Vec<u8>, properties: Properties) -> Self {
         let delivery = Delivery::mock(1, "".into(), "".into(), false, body);
-        Self { properties, ..Self::of(delivery) }
+        Self { properties, ..Self::of(delivery, &Bond::new(Duration::ZERO)) }
     }
 
     /// Tells the broker that it is done with. False: the channel is gone, and it will be delivered again.
     pub async fn acknowledge(self) -> bool {
-        matches!(self.receipt.ack(BasicAckOptions::default()).await, Ok(true))
+        self.receipt.acknowledge().await
     }
 
     /// Gives it back to the queue, which counts against the delivery limit.
     pub async fn give_back(self) {
-        give_back(&self.receipt).await;
+        self.receipt.give_back().await;
     }
-}
-
-pub(super) async fn give_back(receipt: &Acker) {
-    // When the channel is gone it goes back by itself.
-    let _ = receipt.reject(BasicRejectOptions { requeue: true }).await;
 }
 
 fn read(properties: &AMQPProperties, headers: &FieldTable) -> Properties {

@@ -12,6 +12,7 @@ mod error;
 mod message;
 mod outage;
 mod publish;
+mod receipt;
 mod session;
 mod tls;
 pub mod topology;

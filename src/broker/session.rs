@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::BrokerError;
 use super::error::explain;
+use super::receipt::Bond;
 use super::tls::Tls;
 use super::topology::{self, Plan};
 use crate::config;
@@ -26,7 +27,7 @@ use crate::config;
 pub struct Timeouts {
     /// Address, TCP, TLS and AMQP handshake together; and again for setting up a channel.
     pub connect: Duration,
-    /// Publishing until the confirm is there.
+    /// Publishing until the confirm is there; and settling a delivery until that is written.
     pub publish: Duration,
     /// Closing in good order.
     pub close: Duration,
@@ -144,7 +145,10 @@ impl Broker {
         };
         let connecting = Connection::connector((*self.uri).clone(), runtime, dial, properties);
         match timeout(self.timeouts.connect, connecting).await {
-            Ok(Ok(connection)) => Ok(Session { connection, socket, close: self.timeouts.close }),
+            Ok(Ok(connection)) => {
+                let bond = Bond::new(self.timeouts.publish);
+                Ok(Session { connection, socket, close: self.timeouts.close, bond })
+            }
             Ok(Err(error)) => {
                 socket.shut();
                 Err(self.away(&error))
@@ -170,6 +174,7 @@ pub(super) struct Session {
     connection: Connection,
     socket: Socket,
     close: Duration,
+    bond: Bond,
 }
 
 impl Session {
@@ -182,14 +187,21 @@ impl Session {
         Box::pin(self.connection.events_listener())
     }
 
+    /// What its deliveries' settlements hold on to.
+    pub(super) const fn bond(&self) -> &Bond {
+        &self.bond
+    }
+
     /// Closes it in good order, if the broker answers in time.
     pub(super) async fn close(self) {
+        self.bond.end();
         let _ = timeout(self.close, self.connection.close(200, "closed".into())).await;
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.bond.end();
         self.socket.shut();
     }
 }

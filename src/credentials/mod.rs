@@ -3,7 +3,7 @@
 //!
 //! Pure: no clock, no socket, no store. The driver sends the request that [`grant::refresh_request`] makes and hands the
 //! answer to [`grant::classify`]. Tokens are refreshed here and never minted: a method that gets its token from a
-//! client's own credentials has to bring one.
+//! client's own credentials has to bring one, which a definition's `refresh_token` action may replace.
 
 pub mod fields;
 pub mod grant;
@@ -14,6 +14,5 @@ pub mod secrets;
 pub mod token;
 
 pub use fields::{FieldFailure, accept};
-pub use grant::GrantOutcome;
 pub use redact::Redactor;
 pub use secrets::SecretPaths;

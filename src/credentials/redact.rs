@@ -99,6 +99,25 @@ impl Redactor {
         }
     }
 
+    /// Hides what stands in a document under names that are secret.
+    pub fn learn_named(&mut self, document: &Value) {
+        match document {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    if self.is_secret_name(name) {
+                        for secret in secrets::values_of(value) {
+                            self.learn_value(&secret);
+                        }
+                    } else {
+                        self.learn_named(value);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn_named(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
     /// `text` with every secret replaced; borrowed where it holds none.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {

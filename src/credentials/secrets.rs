@@ -137,6 +137,13 @@ pub fn values(secret: &Map<String, Value>) -> Vec<String> {
     out
 }
 
+/// Every text and number in a secret value, but for what a token says about itself.
+pub(super) fn values_of(secret: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    collect(secret, true, &mut out);
+    out
+}
+
 /// The definition's own secrets: its secret environment variables and the OAuth client's.
 #[must_use]
 pub fn of_definition(plan: &Plan, method: AuthenticationMethod, context: &Arc<Map<String, Value>>) -> Vec<String> {

@@ -46,7 +46,7 @@ pub use pagination::{
     Compared as PaginationCompared, Cursor as PaginationCursor, Format as PaginationFormat, Limit as PaginationLimit,
     Link as PaginationLink, MAX_PAGES, Pagination, Place as PaginationPlace,
 };
-pub use plan::{Action, OnUnknown, Plan, Probe, Step, StepKind};
+pub use plan::{Action, OnUnknown, Plan, Probe, REFRESH_TOKEN, Step, StepKind};
 pub use rate_limit::{LimitScope, RateLimit};
 pub(crate) use request::header_name;
 pub use request_plan::{

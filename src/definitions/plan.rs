@@ -15,6 +15,9 @@ use super::{CompileError, CredentialPlan, IntegrationRef, Names};
 use crate::expression::{Expression, Template};
 use crate::lifecycle::{AuthenticationMethod, Phase, words};
 
+/// The name of the action that takes the refresh grant's place.
+pub const REFRESH_TOKEN: &str = "refresh_token";
+
 /// A definition that can be run.
 pub struct Plan {
     /// The integration's face.
@@ -24,7 +27,8 @@ pub struct Plan {
     /// What proves that the connection works. Without steps when the definition has none.
     pub validation: Action,
     /// The actions beside the two phases, each run only when somebody asks for it: one that cannot be run says why then,
-    /// and keeps nobody from loading the definition. `refresh_token` is among them, and no refresh uses it yet.
+    /// and keeps nobody from loading the definition. [`REFRESH_TOKEN`] is among them, and can be run: whoever needs a new
+    /// token asks for it.
     pub actions: BTreeMap<String, Result<Action, CompileError>>,
     /// How each method that the definition offers brings its credential.
     pub credentials: Vec<(AuthenticationMethod, CredentialPlan)>,
@@ -61,6 +65,15 @@ impl Plan {
     #[must_use]
     pub fn credential(&self, method: AuthenticationMethod) -> Option<&CredentialPlan> {
         self.credentials.iter().find(|(offered, _)| *offered == method).map(|(_, plan)| plan)
+    }
+
+    /// The action that renews the tokens of accounts of `method`, where the definition has one with steps. It is there for
+    /// OAuth; API keys are renewed by it only where they are all that the definition offers.
+    #[must_use]
+    pub fn renewal(&self, method: AuthenticationMethod) -> Option<&Action> {
+        let is_meant = method != AuthenticationMethod::ApiKey || self.credentials.iter().all(|(it, _)| *it == method);
+        let action = self.actions.get(REFRESH_TOKEN).filter(|_| is_meant)?.as_ref().ok()?;
+        (!action.steps.is_empty()).then_some(action)
     }
 }
 

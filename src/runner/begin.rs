@@ -54,7 +54,6 @@ pub(super) async fn perform(runner: &Runner, held: Held, opened: Option<Opened>,
     let driver = Driver {
         runner,
         held,
-        plan,
         paths,
         redactor,
         fetched,
@@ -93,9 +92,7 @@ pub fn start_of(
     context: Arc<Map<String, Value>>,
     progress: Option<Progress>,
 ) -> Start {
-    let refreshable = plan
-        .credential(account.authentication_method)
-        .is_some_and(|credential| grant::is_refreshable(credential, &context));
+    let refreshable = grant::is_refreshable(plan, account.authentication_method, &context);
     Start {
         plan: Arc::clone(plan),
         run_id: run.id,

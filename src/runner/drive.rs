@@ -19,7 +19,6 @@ use super::{Runner, refresh};
 use crate::accounts::{AdvanceError, Held, Slot, Started};
 use crate::actions::{GateScope, Input, Output, Stepper, Tick, WaitReason};
 use crate::credentials::{Redactor, secrets::SecretPaths};
-use crate::definitions::Plan;
 use crate::store::{Commit, Committed, Patience, Run, RunChange};
 use crate::upstream::{Request, Response, SendError};
 
@@ -90,6 +89,20 @@ pub(super) async fn run(runner: Runner, started: Started) {
     }
 }
 
+/// Whether evaluating what was heard may take long.
+pub(super) const fn is_large(input: &Input) -> bool {
+    matches!(input, Input::Answered(response) if response.body.len() > HEAVY_BYTES)
+}
+
+/// Computes, off the runtime's threads what is heavy.
+pub(super) async fn compute<T>(runner: &Runner, heavy: bool, work: impl FnOnce() -> T) -> T {
+    if !heavy {
+        return work();
+    }
+    let _turn = runner.heavy.acquire().await;
+    tokio::task::block_in_place(work)
+}
+
 /// When the run began, here and at all.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
@@ -108,7 +121,6 @@ impl Begun {
 pub(super) struct Driver<'a> {
     pub(super) runner: &'a Runner,
     pub(super) held: Held,
-    pub(super) plan: Arc<Plan>,
     pub(super) paths: SecretPaths,
     /// Knows every secret of the run: a token that a refresh replaced stays one wherever the run copied it to.
     pub(super) redactor: Redactor,
@@ -153,7 +165,7 @@ impl Driver<'_> {
                 Output::Refresh => {
                     // What is to be kept in the object store goes there with the run's end and nowhere before.
                     self.fetched.extend(stepper.large_writes().map(|(key, _)| (key.clone(), Value::Null)));
-                    refresh::perform(&mut self, stepper.context()).await
+                    refresh::perform(&mut self, &mut stepper).await
                 }
                 Output::Wait { reason, after, gate } => {
                     self.tell_wait(reason, after, gate);
@@ -179,12 +191,8 @@ impl Driver<'_> {
 
     /// Asks the stepper. What may take long does not hold up a thread that others' heartbeats and timers need.
     async fn next(&self, stepper: &mut Stepper, input: Input) -> Output {
-        let large = matches!(&input, Input::Answered(response) if response.body.len() > HEAVY_BYTES);
-        if !large && !self.quadratic {
-            return stepper.next(input, self.tick());
-        }
-        let _turn = self.runner.heavy.acquire().await;
-        tokio::task::block_in_place(|| stepper.next(input, self.tick()))
+        let heavy = self.quadratic || is_large(&input);
+        compute(self.runner, heavy, || stepper.next(input, self.tick())).await
     }
 
     fn tick(&self) -> Tick {

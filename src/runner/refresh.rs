@@ -4,6 +4,9 @@
 //! The intent is committed before the request, the new pair before it is used. An intent without an outcome means that
 //! the earlier answer was lost: once that call cannot be alive any more, the old token is sent once more, and never a
 //! third time. Whether the account then has to be connected again is said with `refresh_outcome_unknown`.
+//!
+//! Where the definition's action takes the grant's place, one intent covers all its requests, and what it writes to the
+//! context is kept even if it fails: that may be a token which replaced the old one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +14,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::drive::{Driver, Stop};
-use crate::actions::Input;
-use crate::credentials::grant::{self, GrantOutcome};
+use super::drive::{Driver, Stop, compute, is_large};
+use crate::actions::{Change, Input, Over, Renewal, Stepper, Tick, Turn};
+use crate::credentials::grant::{self, NotRenewed};
 use crate::credentials::{secrets, token};
-use crate::definitions::CredentialPlan;
-use crate::definitions::credential::RefreshPlan;
 use crate::lifecycle::{Failure, ReasonCode};
-use crate::store::{Commit, Committed, CredentialChange, Patience, RefreshIntent};
+use crate::store::{Commit, Committed, CredentialChange, Patience, RefreshIntent, RunChange};
 
 /// What a commit of the credential came to.
 enum Written {
@@ -28,26 +29,64 @@ enum Written {
 }
 
 /// Refreshes the token of the run's account and tells the stepper.
-pub(super) async fn perform(driver: &mut Driver<'_>, context: &Arc<Map<String, Value>>) -> Result<Input, Stop> {
-    let plan = Arc::clone(&driver.plan);
-    let Some(credential) = plan.credential(driver.held.account.authentication_method) else {
-        return Ok(not_refreshed(ReasonCode::DefinitionInvalid, "config: the definition has no such credential"));
-    };
-    let Some(refresh) = &credential.refresh else {
-        return Ok(not_refreshed(ReasonCode::DefinitionInvalid, "config: the definition has no token address"));
-    };
-    let repeated = match driver.held.credential.refresh_intent {
+pub(super) async fn perform(driver: &mut Driver<'_>, stepper: &mut Stepper) -> Result<Input, Stop> {
+    let mut repeated = match driver.held.credential.refresh_intent {
         None => false,
         Some(intent) if intent.repeated => {
             let message = "the answers to two token refreshes were lost; the old token is not sent a third time";
-            return Ok(not_refreshed(ReasonCode::RefreshOutcomeUnknown, message));
+            let failure = Failure::permanent(ReasonCode::RefreshOutcomeUnknown, message);
+            return Ok(Input::NotRefreshed(failure));
         }
         Some(intent) => {
             settle(driver, intent).await?;
             true
         }
     };
-    attempt(driver, credential, refresh, context, repeated).await
+    loop {
+        let now_ms = driver.runner.accounts.clock.now_ms();
+        let renewal = match stepper.renewal(driver.held.credential.version, now_ms) {
+            Ok(renewal) => renewal,
+            Err(failure) => return Ok(Input::NotRefreshed(failure)),
+        };
+        let begun = Instant::now();
+        let Some(over) = attempt(driver, renewal, repeated).await? else { return theirs(driver, stepper.context()) };
+        let (why, change) = match over {
+            Over::Renewed(change) => return renewed(driver, stepper, change).await,
+            Over::NotRenewed(why, change) => (why, change),
+        };
+        let is_kept = change.is_some();
+        match why {
+            NotRenewed::Refused(failure) => {
+                // A refusal counts only for the token that is still the account's: a lost race is no refusal.
+                if let Written::Moved = keep(driver, stepper, change, None).await? {
+                    return theirs(driver, stepper.context());
+                }
+                let lost = repeated && !is_kept;
+                return Ok(Input::NotRefreshed(if lost { grant::refused_after_loss(&failure) } else { failure }));
+            }
+            NotRenewed::ClientRefused(failure) | NotRenewed::Transient(failure) => {
+                // The token was not used now. Whether an earlier, lost call used it stays unknown.
+                let earlier = (repeated && !is_kept).then(|| intent_of(driver, false));
+                keep(driver, stepper, change, earlier).await?;
+                return Ok(Input::NotRefreshed(failure));
+            }
+            // The intent stays: nobody sends this token a third time.
+            NotRenewed::Unknown(failure) => {
+                if is_kept {
+                    let lost = intent_of(driver, false);
+                    if let Written::Moved = keep(driver, stepper, change, Some(lost)).await? {
+                        return theirs(driver, stepper.context());
+                    }
+                }
+                if repeated {
+                    return Ok(Input::NotRefreshed(grant::lost_twice(failure)));
+                }
+                let age_ms = begun.elapsed().as_millis() as i64;
+                settle(driver, RefreshIntent { age_ms, ..intent_of(driver, false) }).await?;
+                repeated = true;
+            }
+        }
+    }
 }
 
 /// Waits until the call behind an unresolved intent cannot be alive.
@@ -57,42 +96,44 @@ async fn settle(driver: &Driver<'_>, intent: RefreshIntent) -> Result<(), Stop> 
     if stopped { Err(Stop::GiveBack) } else { Ok(()) }
 }
 
-async fn attempt(
-    driver: &mut Driver<'_>,
-    credential: &CredentialPlan,
-    refresh: &RefreshPlan,
-    context: &Arc<Map<String, Value>>,
-    mut repeated: bool,
-) -> Result<Input, Stop> {
+/// Performs a refresh once: announced before its first request, and over before whoever finds the announcement goes on.
+/// None when somebody rotated the credential meanwhile.
+async fn attempt(driver: &mut Driver<'_>, mut renewal: Renewal, repeated: bool) -> Result<Option<Over>, Stop> {
+    let runner = driver.runner;
+    let quadratic = renewal.is_quadratic();
+    let (mut begun, mut is_announced) = (Instant::now(), false);
+    let mut input = Input::Begin;
     loop {
-        let (now_ms, seed) = (driver.runner.accounts.clock.now_ms(), driver.held.run.id.as_u64_pair().1);
-        let scope = grant::scope_of(&driver.plan, context, now_ms, seed);
-        let request = match grant::refresh_request(credential, context, &scope) {
-            Ok(request) => request,
-            Err(failure) => return Ok(Input::NotRefreshed(failure)),
+        let now_ms = runner.accounts.clock.now_ms();
+        let tick = Tick { now_ms, active_ms: begun.elapsed().as_millis() as u64, jitter: 0 };
+        let heavy = quadratic || is_large(&input);
+        let turn = compute(runner, heavy, || renewal.next(input, tick, &mut driver.redactor)).await;
+        let request = match turn {
+            Turn::Over(over) => return Ok(Some(over)),
+            Turn::Again => None,
+            Turn::Send(request) => Some(request),
         };
-        if let Written::Moved = write(driver, None, Some(intent_of(driver, repeated))).await? {
-            return theirs(driver, context);
-        }
-        let begun = Instant::now();
-        let Some(answer) = driver.exchange(request).await else { return Err(Stop::GiveBack) };
-        match grant::classify(refresh, answer, &driver.redactor) {
-            GrantOutcome::Renewed { token } => return renewed(driver, refresh, context, token).await,
-            GrantOutcome::Refused(failure) => return refused(driver, context, failure, repeated).await,
-            GrantOutcome::ClientRefused(failure) | GrantOutcome::Transient(failure) => {
-                // The token was not used now. Whether an earlier, lost call used it stays unknown.
-                let earlier = repeated.then(|| intent_of(driver, false));
-                write(driver, None, earlier).await?;
-                return Ok(Input::NotRefreshed(failure));
+        if request.is_some() && !is_announced {
+            if let Written::Moved = write(driver, None, Some(intent_of(driver, repeated)), None).await? {
+                return Ok(None);
             }
-            // The intent stays: nobody sends this token a third time.
-            GrantOutcome::Unknown(failure) if repeated => return Ok(Input::NotRefreshed(grant::lost_twice(failure))),
-            GrantOutcome::Unknown(_) => {
-                let age_ms = begun.elapsed().as_millis() as i64;
-                settle(driver, RefreshIntent { age_ms, ..intent_of(driver, false) }).await?;
-                repeated = true;
-            }
+            (begun, is_announced) = (Instant::now(), true);
         }
+        let left = grant::TIMEOUT.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(Some(renewal.late(now_ms)));
+        }
+        input = match request {
+            None => Input::Waited,
+            Some(mut request) => {
+                request.timeout = request.timeout.min(left);
+                match driver.exchange(request).await {
+                    None => return Err(Stop::GiveBack),
+                    Some(Ok(response)) => Input::Answered(response),
+                    Some(Err(error)) => Input::Unanswered(error),
+                }
+            }
+        };
     }
 }
 
@@ -101,32 +142,34 @@ fn intent_of(driver: &Driver<'_>, repeated: bool) -> RefreshIntent {
     RefreshIntent { fence, version, age_ms: 0, repeated }
 }
 
-/// The new pair: stored before anything uses it, however long the database is away.
-async fn renewed(
-    driver: &mut Driver<'_>,
-    refresh: &RefreshPlan,
-    context: &Map<String, Value>,
-    new: Map<String, Value>,
-) -> Result<Input, Stop> {
-    let now_ms = driver.runner.accounts.clock.now_ms();
-    let context = grant::apply(context.clone(), new, now_ms, refresh.fallback_expiry_s);
-    match write(driver, Some(&context), None).await? {
-        Written::Done => Ok(Input::Refreshed { context }),
-        Written::Moved => theirs(driver, &context),
+/// The new token: stored before anything uses it, however long the database is away.
+async fn renewed(driver: &mut Driver<'_>, stepper: &mut Stepper, change: Change) -> Result<Input, Stop> {
+    match keep(driver, stepper, Some(change), None).await? {
+        Written::Done => Ok(Input::Refreshed { context: Map::clone(stepper.context()) }),
+        Written::Moved => theirs(driver, stepper.context()),
     }
 }
 
-/// A refusal counts only for the token that is still the account's: a lost race is no refusal.
-async fn refused(
+/// Stores what a refresh changed and what is left of its intent. What an action wrote beside the secrets is the run's, and
+/// saved with it.
+async fn keep(
     driver: &mut Driver<'_>,
-    context: &Map<String, Value>,
-    failure: Failure,
-    repeated: bool,
-) -> Result<Input, Stop> {
-    if let Written::Moved = write(driver, None, None).await? {
-        return theirs(driver, context);
-    }
-    Ok(Input::NotRefreshed(if repeated { grant::refused_after_loss(&failure) } else { failure }))
+    stepper: &mut Stepper,
+    change: Option<Change>,
+    intent: Option<RefreshIntent>,
+) -> Result<Written, Stop> {
+    let Some(change) = change else { return write(driver, None, intent, None).await };
+    stepper.adopt(&change);
+    driver.fetched.extend(stepper.large_writes().map(|(key, _)| (key.clone(), Value::Null)));
+    let context = Arc::clone(stepper.context());
+    let save = if change.writes.is_empty() {
+        None
+    } else {
+        let (_, secret) = secrets::split(driver.at_rest(&context), &driver.paths, &mut driver.redactor);
+        driver.redactor.learn(&secret);
+        Some(RunChange::Save { progress: driver.sealed_progress(stepper)? })
+    };
+    write(driver, Some(&context), intent, save).await
 }
 
 /// Goes on with the credential that somebody else stored.
@@ -152,11 +195,12 @@ fn theirs(driver: &mut Driver<'_>, context: &Map<String, Value>) -> Result<Input
     Ok(Input::Refreshed { context: merged })
 }
 
-/// Writes the secrets of `context` (or leaves them) and the intent, under the run's fence.
+/// Writes the secrets of `context` (or leaves them), the intent and what becomes of the run, under its fence.
 async fn write(
     driver: &mut Driver<'_>,
     context: Option<&Map<String, Value>>,
     refresh_intent: Option<RefreshIntent>,
+    run_change: Option<RunChange>,
 ) -> Result<Written, Stop> {
     let accounts = &driver.runner.accounts;
     let (run, fence, account) = (driver.held.run.id, driver.held.run.fence, driver.held.account.id);
@@ -173,7 +217,7 @@ async fn write(
         })?);
         change.expires_at_ms = token::expires_at_ms(context);
     }
-    let commit = Commit { run, fence, account, run_change: None, transition: None, credential: Some(change.clone()) };
+    let commit = Commit { run, fence, account, run_change, transition: None, credential: Some(change.clone()) };
     match accounts.store.commit(commit, Patience::Endless).await {
         Ok(Committed::Done) => {
             let credential = &mut driver.held.credential;
@@ -199,8 +243,4 @@ async fn write(
             Err(Stop::Stuck)
         }
     }
-}
-
-fn not_refreshed(code: ReasonCode, message: impl Into<String>) -> Input {
-    Input::NotRefreshed(Failure::permanent(code, message))
 }

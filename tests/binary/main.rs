@@ -32,6 +32,7 @@ mod postgres;
 mod providers;
 mod quarantine;
 mod reading;
+mod renewal;
 mod replay;
 mod runs;
 mod secrets;

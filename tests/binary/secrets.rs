@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::renewal::renewed_by_action;
 use crate::support::{INSTALL, Place, Provider, Worker, api_key, envelope, eventually, oauth};
 
 /// Characters that encoders change are part of each canary.
@@ -135,6 +136,30 @@ fn canaries_are_in_no_log_event_answer_or_file() {
     let list = worker.get("/integrated-account?reason=upstream_rejected").with(200);
     assert_eq!(list["result"].as_array().map(Vec::len), Some(2));
     assert!(list.to_string().contains("[redacted]"), "{list}");
+    worker.stop();
+}
+
+#[test]
+fn tokens_that_an_action_brought_are_in_no_log_event_answer_or_file() {
+    let provider = Provider::start();
+    let place = Place::with(&provider, &["log.filter = \"trace\""]);
+    renewed_by_action(&place);
+    let worker = place.worker();
+    let mut canaries = vec!["canary-client-secret".to_owned()];
+    for (word, status) in [("expired", "active"), ("expired-revoked", "needs_reauth")] {
+        let mut body = request(word, &mut canaries);
+        // A new bearer token is made of it.
+        let refresh = format!("{word}-refresh-{}", canary("r").replace(['"', 'é'], "_"));
+        body["context"]["oauth"]["token"]["refresh_token"] = json!(refresh);
+        canaries.push(refresh);
+        assert_eq!(worker.import(&body)["status"], status, "{word}");
+    }
+    assert_eq!(provider.requests("POST /oauth/token"), 2);
+    // What the provider makes the new tokens of.
+    canaries.push(canary("r").replace(['"', 'é'], "_"));
+    eventually("everything is published", || (worker.published().len() == 4).then_some(()));
+    clean_answers(&place, &worker, &canaries);
+    clean_files(&place, &canaries);
     worker.stop();
 }
 

@@ -9,7 +9,8 @@ use tidewaiter::accounts::{Ended, FastLane, ImportRequest, Opened, Started};
 use tidewaiter::actions::{AccountFacts, Input, Limits, Output, Start, Stepper, Tick};
 use tidewaiter::broker::{Arrival, Broker, Outgoing, Properties, Publisher};
 use tidewaiter::config::{Settings, Sources};
-use tidewaiter::credentials::{GrantOutcome, Redactor, SecretPaths};
+use tidewaiter::credentials::grant::NewToken;
+use tidewaiter::credentials::{Redactor, SecretPaths};
 use tidewaiter::definitions::{DefinitionSet, Effective, Install, Integration, Plan};
 use tidewaiter::expression::{Encoding, Expression, Scope, Template, Text};
 use tidewaiter::intake::{Delivery, Envelope};
@@ -72,7 +73,7 @@ fn runs_show_no_secret() {
     let ended =
         Ended { ending: Ending::Succeeded, reason: None, writes: secret(), trace: String::new(), progress: None };
     shows_nothing("Ended", &ended);
-    shows_nothing("GrantOutcome", &GrantOutcome::Renewed { token: secret() });
+    shows_nothing("NewToken", &NewToken(secret()));
     shows_nothing("Redactor", &Redactor::new(&secret(), &[CANARY.to_owned()], &SecretPaths::of(None)));
 }
 

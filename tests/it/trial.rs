@@ -225,6 +225,32 @@ fn a_token_is_refreshed_as_a_worker_does_it() {
 }
 
 #[test]
+fn a_token_is_renewed_by_the_definitions_action_as_a_worker_does_it() {
+    let mut integration = integration();
+    let request = |name: &str, path: &str| json!({ "type": "request", "name": name, "config": { "method": "post", "path": path, "no_auth": true, "body": {} } });
+    let actions = integration.config.get_mut("actions").unwrap();
+    actions["refresh_token"] = json!({ "steps": [request("ticket", "/ticket"), request("exchange", "/exchange")] });
+    let case = Case::new(&integration, None, Some(with_token(1)));
+    let asked = |path: &str, response: &Value| exchange("POST", &format!("https://pier.example{path}"), response, 1);
+    let ticket = || asked("/ticket", &json!({ "status": 200, "body": { "ticket": 7 } }));
+    let renewed = json!({ "status": 200, "body": { "access_token": "canary-new", "expires_in": 60 } });
+
+    let verdict = ends(&case, &[ticket(), asked("/exchange", &renewed), me(), good()], "active", "succeeded");
+    let steps: Vec<_> = verdict.exchanges.iter().map(|it| (it.phase, it.step.as_deref().unwrap_or("-"))).collect();
+    assert_eq!(steps[..2], [("refresh", "ticket"), ("refresh", "exchange")]);
+
+    let gone = json!({ "status": 401, "body": {} });
+    ends(&case, &[ticket(), asked("/exchange", &gone)], "needs_reauth", "credential_refused");
+    let lost = || asked("/exchange", &json!({ "error": "timeout" }));
+    let found = [ticket(), lost(), ticket(), asked("/exchange", &renewed), me(), good()];
+    let verdict = ends(&case, &found, "active", "succeeded");
+    assert_eq!((verdict.waits[0].reason, verdict.waits[0].after_ms), ("refresh_answer_lost", 25_000));
+    let gone_after_loss = [ticket(), lost(), ticket(), asked("/exchange", &gone)];
+    ends(&case, &gone_after_loss, "needs_reauth", "refresh_outcome_unknown");
+    ends(&case, &[ticket(), lost(), ticket(), lost()], "post_install_error", "refresh_outcome_unknown");
+}
+
+#[test]
 fn a_request_that_is_not_recorded_ends_the_trial_without_a_verdict() {
     let other = exchange("POST", "https://pier.example/check?dry=1", &json!({ "status": 200 }), 1);
     let verdict = tried(&case(with_key()), &[me(), other]);

@@ -14,6 +14,7 @@ mod properties;
 mod references;
 mod refresh;
 mod rendering;
+mod renewal;
 mod steps;
 mod unknown;
 mod worked;

@@ -6,10 +6,10 @@
 
 use serde_json::{Map, Value};
 
-use super::GrantOutcome;
+use super::{NewToken, NotRenewed, refuses};
 use crate::credentials::redact::Redactor;
 use crate::credentials::token;
-use crate::definitions::credential::RefreshPlan;
+use crate::definitions::CredentialPlan;
 use crate::lifecycle::{Class, Failure, ReasonCode};
 use crate::upstream::{Response, SendError};
 
@@ -19,19 +19,22 @@ const DESCRIPTION: usize = 200;
 const WORD: usize = 64;
 
 /// Sorts the answer to a refresh request. Its texts are redacted before they become a failure's message.
-#[must_use]
-pub fn classify(plan: &RefreshPlan, answer: Result<Response, SendError>, redactor: &Redactor) -> GrantOutcome {
-    match answer {
-        Ok(response) => answered(plan, &response, redactor),
-        Err(error) => unanswered(&error),
-    }
+///
+/// # Errors
+/// Why there is no new token.
+pub fn classify(
+    plan: &CredentialPlan,
+    answer: Result<Response, SendError>,
+    redactor: &Redactor,
+) -> Result<NewToken, NotRenewed> {
+    answered(plan, &answer.map_err(|error| unanswered(&error))?, redactor)
 }
 
-fn answered(plan: &RefreshPlan, response: &Response, redactor: &Redactor) -> GrantOutcome {
+fn answered(plan: &CredentialPlan, response: &Response, redactor: &Redactor) -> Result<NewToken, NotRenewed> {
     let body = parsed(response);
     let is_success = (200..300).contains(&response.status);
     if is_success && body.get("access_token").is_some_and(token::is_sendable) {
-        return GrantOutcome::Renewed { token: body };
+        return Ok(NewToken(body));
     }
     let word = error_word(&body);
     let failure = |class, code| Failure {
@@ -40,32 +43,34 @@ fn answered(plan: &RefreshPlan, response: &Response, redactor: &Redactor) -> Gra
         message: message(response.status, &body, redactor),
         http_status: Some(response.status),
     };
-    let refused = |word: &str| word == "invalid_grant" || plan.refusal_errors.iter().any(|known| known == word);
-    match (word, response.status) {
+    Err(match (word, response.status) {
         // A success that cannot be read at all, cut off say: the provider may have used the old token.
-        (None, 200..=299) if body.is_empty() => {
-            GrantOutcome::Unknown(failure(Class::Transient, ReasonCode::BadResponse))
+        (None, 200..=299) if body.is_empty() => NotRenewed::Unknown(failure(Class::Transient, ReasonCode::BadResponse)),
+        (Some(word), _) if refuses(plan, word) => {
+            NotRenewed::Refused(failure(Class::Unauthorized, ReasonCode::CredentialRefused))
         }
-        (Some(word), _) if refused(word) => {
-            GrantOutcome::Refused(failure(Class::Unauthorized, ReasonCode::CredentialRefused))
-        }
-        (_, 429) | (Some("slow_down"), _) => {
-            GrantOutcome::Transient(failure(Class::Transient, ReasonCode::RateLimited))
-        }
+        (_, 429) | (Some("slow_down"), _) => NotRenewed::Transient(failure(Class::Transient, ReasonCode::RateLimited)),
         (_, 408 | 425 | 500..) | (Some("temporarily_unavailable" | "server_error"), _) => {
-            GrantOutcome::Transient(failure(Class::Transient, ReasonCode::UpstreamUnavailable))
+            NotRenewed::Transient(failure(Class::Transient, ReasonCode::UpstreamUnavailable))
         }
-        (Some(word), _) if is_about_the_client(word) => {
-            GrantOutcome::ClientRefused(failure(Class::Permanent, ReasonCode::ClientRefused))
+        (Some(word), _) if blames_client(word) => {
+            NotRenewed::ClientRefused(failure(Class::Permanent, ReasonCode::ClientRefused))
         }
-        (_, 400..) => GrantOutcome::ClientRefused(failure(Class::Permanent, ReasonCode::ClientRefused)),
+        (_, 400..) => NotRenewed::ClientRefused(failure(Class::Permanent, ReasonCode::ClientRefused)),
         // A success without a token, or a status that is none: an endpoint in disorder, not a refusal.
-        _ => GrantOutcome::Transient(failure(Class::Transient, ReasonCode::BadResponse)),
-    }
+        _ => NotRenewed::Transient(failure(Class::Transient, ReasonCode::BadResponse)),
+    })
 }
 
-/// Error words that no account can do anything about.
-fn is_about_the_client(word: &str) -> bool {
+/// Whether an error word says that it may work later.
+#[must_use]
+pub fn is_passing(word: &str) -> bool {
+    matches!(word, "slow_down" | "temporarily_unavailable" | "server_error")
+}
+
+/// Whether an error word is of those that no account can do anything about.
+#[must_use]
+pub fn blames_client(word: &str) -> bool {
     matches!(
         word,
         "invalid_client"
@@ -78,17 +83,12 @@ fn is_about_the_client(word: &str) -> bool {
     )
 }
 
-fn unanswered(error: &SendError) -> GrantOutcome {
+fn unanswered(error: &SendError) -> NotRenewed {
     let message = format!("the token endpoint gave no answer: {error}");
     let unknown = |code| {
-        GrantOutcome::Unknown(Failure {
-            class: Class::OutcomeUnknown,
-            code,
-            message: message.clone(),
-            http_status: None,
-        })
+        NotRenewed::Unknown(Failure { class: Class::OutcomeUnknown, code, message: message.clone(), http_status: None })
     };
-    let transient = |code| GrantOutcome::Transient(Failure::transient(code, message.clone()));
+    let transient = |code| NotRenewed::Transient(Failure::transient(code, message.clone()));
     let permanent = |code| Failure::permanent(code, message.clone());
     match error {
         SendError::Timeout(_) => unknown(ReasonCode::Timeout),
@@ -97,16 +97,17 @@ fn unanswered(error: &SendError) -> GrantOutcome {
         SendError::Dns(_) => transient(ReasonCode::Dns),
         SendError::Tls(_) => transient(ReasonCode::Tls),
         SendError::Connect(_) => transient(ReasonCode::UpstreamUnavailable),
-        SendError::AddressRefused(_) => GrantOutcome::ClientRefused(permanent(ReasonCode::AddressRefused)),
-        SendError::Unsendable(_) => GrantOutcome::ClientRefused(permanent(ReasonCode::DefinitionInvalid)),
+        SendError::AddressRefused(_) => NotRenewed::ClientRefused(permanent(ReasonCode::AddressRefused)),
+        SendError::Unsendable(_) => NotRenewed::ClientRefused(permanent(ReasonCode::DefinitionInvalid)),
         SendError::Redirect { status } => {
-            GrantOutcome::ClientRefused(permanent(ReasonCode::RedirectRefused).with_status(*status))
+            NotRenewed::ClientRefused(permanent(ReasonCode::RedirectRefused).with_status(*status))
         }
     }
 }
 
 /// The body as an object: JSON, or a form where the endpoint says that it is one. Empty when it is neither.
-fn parsed(response: &Response) -> Map<String, Value> {
+#[must_use]
+pub fn parsed(response: &Response) -> Map<String, Value> {
     let content_type = response.headers.iter().find(|(name, _)| name == "content-type");
     if content_type.is_some_and(|(_, kind)| kind.starts_with("application/x-www-form-urlencoded")) {
         let pairs = url::form_urlencoded::parse(&response.body);
@@ -116,7 +117,8 @@ fn parsed(response: &Response) -> Map<String, Value> {
 }
 
 /// The error word, where endpoints put it: `error`, or a member of an object there, or one of its neighbours.
-fn error_word(body: &Map<String, Value>) -> Option<&str> {
+#[must_use]
+pub fn error_word(body: &Map<String, Value>) -> Option<&str> {
     match body.get("error") {
         Some(Value::String(word)) => Some(word),
         Some(Value::Object(error)) => first_text(error, &["code", "error", "type", "status"]),

@@ -1,4 +1,5 @@
-//! The OAuth refresh grant: the request, what its answer means, and the context with the new token.
+//! The OAuth refresh grant: the request, what its answer means, and the context with the new token. A definition's action
+//! may take the request's place; what comes of it is sorted by the same words.
 //!
 //! When to refresh, the intent written before the request, the second try after a lost answer and the re-reading after a
 //! refusal belong to the driver; here is no state at all.
@@ -16,22 +17,27 @@ use serde_json::{Map, Value};
 use super::token;
 use crate::definitions::{CredentialPlan, Plan};
 use crate::expression::Scope;
-use crate::lifecycle::{Class, Failure, ReasonCode};
+use crate::lifecycle::{AuthenticationMethod, Class, Failure, ReasonCode};
 
-pub use answer::classify;
+pub use answer::{blames_client, classify, error_word, is_passing, parsed};
 pub use request::{TIMEOUT, refresh_request};
 
 /// A token request cannot be alive after this: its own time limit, and margin.
 pub const SETTLED_AFTER: Duration = TIMEOUT.saturating_add(Duration::from_secs(5));
 
-/// What a token request came to.
+/// A new token: the endpoint's whole answer, for [`apply`]. It holds at least an `access_token` that can be sent.
 #[derive(Clone, PartialEq, Eq)]
-pub enum GrantOutcome {
-    /// There is a new token: the endpoint's whole answer, for [`apply`].
-    Renewed {
-        /// The answer. It holds at least an `access_token` that can be sent.
-        token: Map<String, Value>,
-    },
+pub struct NewToken(pub Map<String, Value>);
+
+impl std::fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewToken")
+    }
+}
+
+/// Why there is no new token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotRenewed {
     /// The refresh token is refused for good: the account has to be connected again.
     Refused(Failure),
     /// The request is refused, whatever the account's token: the operator's client, URL or parameters are wrong.
@@ -42,22 +48,18 @@ pub enum GrantOutcome {
     Unknown(Failure),
 }
 
-impl std::fmt::Debug for GrantOutcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Renewed { .. } => f.write_str("Renewed"),
-            Self::Refused(failure) => f.debug_tuple("Refused").field(failure).finish(),
-            Self::ClientRefused(failure) => f.debug_tuple("ClientRefused").field(failure).finish(),
-            Self::Transient(failure) => f.debug_tuple("Transient").field(failure).finish(),
-            Self::Unknown(failure) => f.debug_tuple("Unknown").field(failure).finish(),
-        }
-    }
+/// Whether the token of an account of `method` can be refreshed: the definition has an action for it, which may need no
+/// refresh token, or it names a token URL and the context has a refresh token.
+#[must_use]
+pub fn is_refreshable(plan: &Plan, method: AuthenticationMethod, context: &Map<String, Value>) -> bool {
+    let by_grant = || plan.credential(method).is_some_and(|plan| plan.refresh.is_some());
+    plan.renewal(method).is_some() || by_grant() && token::refresh_token(context).is_some()
 }
 
-/// Whether the account's token can be refreshed: the definition names a token URL and the context has a refresh token.
+/// Whether an error word refuses the token for good.
 #[must_use]
-pub fn is_refreshable(plan: &CredentialPlan, context: &Map<String, Value>) -> bool {
-    plan.refresh.is_some() && token::refresh_token(context).is_some()
+pub fn refuses(plan: &CredentialPlan, word: &str) -> bool {
+    word == "invalid_grant" || plan.refusal_errors.iter().any(|known| known == word)
 }
 
 /// The scope of the token request's templates: the context at the root and under its name, and the environment's

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::credentials::{Redactor, SecretPaths};
+use crate::definitions::{Effective, Integration};
 use crate::expression::Scope;
 use crate::lifecycle::{AuthenticationMethod, Class, ReasonCode};
 use crate::upstream::{Request, Response, SendError};
@@ -120,35 +121,57 @@ fn nothing_is_sent_when_a_value_is_missing() {
 
 #[test]
 fn a_token_is_refreshable_with_a_refresh_token_and_a_token_url() {
-    let with_url = plan(&json!({"auth": {"tokenHost": "https://a.test"}}));
-    assert!(is_refreshable(&with_url, &account()));
-    assert!(!is_refreshable(&plan(&json!({})), &account()));
+    let with_url = definition(&json!({"oauth2": {"config": {"auth": {"tokenHost": "https://a.test"}}}}), &json!({}));
+    assert!(is_refreshable(&with_url, OAUTH2, &account()));
+    assert!(!is_refreshable(&definition(&json!({"oauth2": {}}), &json!({})), OAUTH2, &account()));
     for token in [json!({"access_token": "a"}), json!({"refresh_token": ""}), json!({"refresh_token": null}), json!(1)]
     {
-        assert!(!is_refreshable(&with_url, &object(json!({"oauth": {"token": token}}))));
+        assert!(!is_refreshable(&with_url, OAUTH2, &object(json!({"oauth": {"token": token}}))));
     }
 }
 
-fn outcome(answer: Result<Response, SendError>) -> GrantOutcome {
+const OAUTH2: AuthenticationMethod = AuthenticationMethod::Oauth2;
+
+fn definition(credentials: &Value, actions: &Value) -> Plan {
+    let config = json!({"base_url": "https://a.test", "credentials": credentials, "actions": actions});
+    let document = json!({"id": uuid::Uuid::nil(), "name": "acme", "config": config});
+    Plan::compile(&Effective::of(&Integration::parse(&document).unwrap())).unwrap()
+}
+
+#[test]
+fn an_action_renews_oauth_tokens_with_and_without_a_refresh_token_and_keys_where_there_is_nothing_else() {
+    let action = json!({"refresh_token": {"type": "request", "config": {"path": "/token"}}});
+    let without = object(json!({"oauth": {"token": {"access_token": "a"}}}));
+    let key = object(json!({"api_key": "k"}));
+    let both = definition(&json!({"oauth2": {}, "api_key": {}}), &action);
+    assert!(is_refreshable(&both, OAUTH2, &without));
+    assert!(!is_refreshable(&both, AuthenticationMethod::ApiKey, &key));
+    let alone = definition(&json!({"api_key": {}}), &action);
+    assert!(is_refreshable(&alone, AuthenticationMethod::ApiKey, &key));
+    let empty = definition(&json!({"oauth2": {}}), &json!({"refresh_token": {"steps": []}}));
+    assert!(!is_refreshable(&empty, OAUTH2, &account()));
+}
+
+fn outcome(answer: Result<Response, SendError>) -> Result<NewToken, NotRenewed> {
     let options = json!({"refusal_errors": ["bad_refresh_token"]});
     let plan = plan(&json!({"auth": {"tokenHost": "https://a.test"}, "options": options}));
     let redactor = Redactor::new(&account(), &[], &SecretPaths::of(None));
-    classify(plan.refresh.as_ref().unwrap(), answer, &redactor)
+    classify(&plan, answer, &redactor)
 }
 
-fn answered(status: u16, body: &str) -> GrantOutcome {
+fn answered(status: u16, body: &str) -> Result<NewToken, NotRenewed> {
     outcome(Ok(Response { status, headers: Vec::new(), body: body.as_bytes().to_vec() }))
 }
 
 /// The outcome's kind, class and code.
-fn kind(outcome: &GrantOutcome) -> (&'static str, Option<(Class, ReasonCode)>) {
+fn kind(outcome: &Result<NewToken, NotRenewed>) -> (&'static str, Option<(Class, ReasonCode)>) {
     let of = |failure: &Failure| Some((failure.class, failure.code));
     match outcome {
-        GrantOutcome::Renewed { .. } => ("renewed", None),
-        GrantOutcome::Refused(failure) => ("refused", of(failure)),
-        GrantOutcome::ClientRefused(failure) => ("client refused", of(failure)),
-        GrantOutcome::Transient(failure) => ("transient", of(failure)),
-        GrantOutcome::Unknown(failure) => ("unknown", of(failure)),
+        Ok(_) => ("renewed", None),
+        Err(NotRenewed::Refused(failure)) => ("refused", of(failure)),
+        Err(NotRenewed::ClientRefused(failure)) => ("client refused", of(failure)),
+        Err(NotRenewed::Transient(failure)) => ("transient", of(failure)),
+        Err(NotRenewed::Unknown(failure)) => ("unknown", of(failure)),
     }
 }
 
@@ -204,7 +227,7 @@ fn a_form_is_read_where_the_endpoint_says_that_it_is_one() {
     let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded; charset=utf-8".to_owned())];
     let answer = Response { status: 200, headers, body: b"access_token=a%2Bb&expires_in=60".to_vec() };
     let expected = object(json!({"access_token": "a+b", "expires_in": "60"}));
-    assert_eq!(outcome(Ok(answer)), GrantOutcome::Renewed { token: expected });
+    assert_eq!(outcome(Ok(answer)), Ok(NewToken(expected)));
 }
 
 #[test]
@@ -230,7 +253,7 @@ fn only_an_answer_that_may_be_lost_is_unknown() {
 fn a_message_repeats_what_the_endpoint_says_in_one_short_line_without_secrets() {
     let long = "x".repeat(500);
     let body = json!({"error": "invalid_grant", "error_description": format!("old-access\nis dead {long}")});
-    let GrantOutcome::Refused(failure) = answered(400, &body.to_string()) else { panic!("not refused") };
+    let Err(NotRenewed::Refused(failure)) = answered(400, &body.to_string()) else { panic!("not refused") };
     assert!(failure.message.starts_with("the token endpoint answered 400 `invalid_grant`: [redacted] is dead xxx"));
     assert!(failure.message.chars().count() < 300);
     assert_eq!(failure.http_status, Some(400));

@@ -23,10 +23,6 @@ pub struct RefreshPlan {
     pub encode_client: bool,
     /// Extra members of the refresh request's body.
     pub params: Vec<(String, Param)>,
-    /// Error words of the token endpoint, beside `invalid_grant`, that refuse the token for good.
-    pub refusal_errors: Vec<String>,
-    /// Seconds a token is good for when the provider does not say.
-    pub fallback_expiry_s: Option<i64>,
 }
 
 impl fmt::Debug for RefreshPlan {
@@ -95,8 +91,7 @@ impl RefreshPlan {
         let Some(auth) = config.object("auth")? else { return Ok(None) };
         let Some(url) = TokenUrl::compile(&auth)? else { return Ok(None) };
         let none = Value::Object(serde_json::Map::new());
-        let options = config.object("options")?;
-        let options = options.map_or_else(|| Members::of(&none, config.pointer("options")), Ok)?;
+        let options = options(config, &none)?;
         Ok(Some(Self {
             url,
             client: client(config)?,
@@ -112,8 +107,6 @@ impl RefreshPlan {
             )?,
             encode_client: options.word("credentialsEncodingMode", &[("strict", true), ("loose", false)], true)?,
             params: params(config)?,
-            refusal_errors: refusal_errors(&options)?,
-            fallback_expiry_s: fallback_expiry(config)?,
         }))
     }
 
@@ -160,7 +153,14 @@ fn params(config: &Members<'_>) -> Result<Vec<(String, Param)>, CompileError> {
     params.iter().filter(|(_, value)| !value.is_null()).map(compile).collect()
 }
 
-fn refusal_errors(options: &Members<'_>) -> Result<Vec<String>, CompileError> {
+/// The entry's options; `none` stands in for them.
+fn options<'a>(config: &Members<'a>, none: &'a Value) -> Result<Members<'a>, CompileError> {
+    config.object("options")?.map_or_else(|| Members::of(none, config.pointer("options")), Ok)
+}
+
+pub(super) fn refusal_errors(config: &Members<'_>) -> Result<Vec<String>, CompileError> {
+    let none = Value::Object(serde_json::Map::new());
+    let options = options(config, &none)?;
     let word = |(index, value): (usize, &Value)| {
         value.as_str().map(str::to_owned).ok_or_else(|| {
             CompileError::new(options.pointer("refusal_errors") + &format!("/{index}"), "must be an error word")
@@ -169,7 +169,7 @@ fn refusal_errors(options: &Members<'_>) -> Result<Vec<String>, CompileError> {
     options.list("refusal_errors")?.iter().enumerate().map(word).collect()
 }
 
-fn fallback_expiry(config: &Members<'_>) -> Result<Option<i64>, CompileError> {
+pub(super) fn fallback_expiry(config: &Members<'_>) -> Result<Option<i64>, CompileError> {
     let Some(value) = config.value("tokenExpiryDuration") else { return Ok(None) };
     let seconds = value.as_i64().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
     match seconds.filter(|seconds| *seconds > 0) {

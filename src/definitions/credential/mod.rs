@@ -30,8 +30,12 @@ pub struct CredentialPlan {
     pub method: AuthenticationMethod,
     /// The fields of the context that are checked, in order.
     pub fields: Vec<Field>,
-    /// How a token is refreshed; `None` when no token URL is known.
+    /// How a token is refreshed by the grant; `None` when no token URL is known.
     pub refresh: Option<RefreshPlan>,
+    /// Error words, beside `invalid_grant`, that refuse a token for good.
+    pub refusal_errors: Vec<String>,
+    /// Seconds a token is good for when the provider does not say.
+    pub fallback_expiry_s: Option<i64>,
 }
 
 impl CredentialPlan {
@@ -46,7 +50,8 @@ impl CredentialPlan {
             return Err(entry.error("format", message));
         }
         let Some(config) = entry.object("config")? else {
-            return Ok(Self { method, fields: Vec::new(), refresh: None });
+            let (fields, refusal_errors) = (Vec::new(), Vec::new());
+            return Ok(Self { method, fields, refresh: None, refusal_errors, fallback_expiry_s: None });
         };
         let refresh = match method {
             AuthenticationMethod::ApiKey => None,
@@ -54,6 +59,12 @@ impl CredentialPlan {
             | AuthenticationMethod::Oauth2ClientCredentials
             | AuthenticationMethod::KekaOauth => RefreshPlan::compile(&config)?,
         };
-        Ok(Self { method, fields: field::compile_all(&config)?, refresh })
+        Ok(Self {
+            method,
+            fields: field::compile_all(&config)?,
+            refresh,
+            refusal_errors: grant::refusal_errors(&config)?,
+            fallback_expiry_s: grant::fallback_expiry(&config)?,
+        })
     }
 }

@@ -65,7 +65,7 @@ fn members_that_are_not_used_do_not_matter() {
     }}))
     .unwrap();
     let refresh = plan.refresh.unwrap();
-    assert_eq!(refresh.fallback_expiry_s, Some(3600));
+    assert_eq!(plan.fallback_expiry_s, Some(3600));
     assert_eq!((refresh.client_auth, refresh.body_format), (ClientAuth::Header, BodyFormat::Form));
     assert_eq!(plan.fields.len(), 1);
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::join;
 use crate::definitions::error::CompileError;
 use crate::definitions::size;
-use crate::definitions::{Effective, Plan};
+use crate::definitions::{Effective, Plan, REFRESH_TOKEN};
 
 /// How many mistakes of one part are told.
 const MOST: usize = 64;
@@ -42,7 +42,9 @@ pub(super) fn errors(effective: &Effective) -> Vec<CompileError> {
     // The integration's own headers, query and the like, which may be used by no phase.
     bench.stand(json!({ "steps": [{ "type": "request", "config": bench.any_request() }] }), "");
     for (name, action) in actions.iter().filter(|(name, _)| !PHASES.contains(&name.as_str())) {
-        bench.referring(&resources, without_people(action), &join("/config/actions", name));
+        // A person is missed in no action that only somebody's request runs.
+        let action = if name == REFRESH_TOKEN { action.clone() } else { without_people(action) };
+        bench.referring(&resources, action, &join("/config/actions", name));
     }
     for (resource, methods) in &resources {
         for (name, _) in methods.as_object().into_iter().flatten().filter(|(_, method)| method.is_object()) {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::compiled::PHASES;
 use super::walk::Walk;
 use super::{Finding, KEPT, join, suggestion};
+use crate::definitions::REFRESH_TOKEN;
 use crate::definitions::vocabulary::{STEP, Shape};
 use crate::expression::{Outline, constant_value};
 
@@ -80,7 +81,7 @@ impl Place {
 
 /// Looks at an action, which has a list of steps or is one.
 pub(super) fn action(walk: &mut Walk, name: &str, action: &Value, pointer: &str) {
-    let runs = PHASES.contains(&name);
+    let runs = PHASES.contains(&name) || name == REFRESH_TOKEN;
     let (steps, pointer): (Vec<&Value>, String) = match action.get("steps") {
         Some(Value::Array(steps)) => (steps.iter().collect(), join(pointer, "steps")),
         _ if action.get("type").is_some() => (vec![action], pointer.to_owned()),
@@ -88,7 +89,7 @@ pub(super) fn action(walk: &mut Walk, name: &str, action: &Value, pointer: &str)
     };
     let is_bare = action.get("steps").is_none();
     let at = |index: usize| if is_bare { pointer.clone() } else { format!("{pointer}/{index}") };
-    if matches!(name, "post_connect_user_form" | "refresh_token") {
+    if name == "post_connect_user_form" {
         walk.found.push(Finding::info(KEPT, &pointer, format!("`{name}` is kept, and is not executed here")));
     }
     let names = Rc::new(Names::of(&steps));
@@ -118,6 +119,37 @@ pub(super) fn action(walk: &mut Walk, name: &str, action: &Value, pointer: &str)
     {
         verdict(walk, last, &at(steps.len() - 1));
     }
+    if name == REFRESH_TOKEN && !brings_token(&steps) {
+        walk.found.push(
+            Finding::warning(
+                "no_token",
+                &pointer,
+                "brings no token: it writes nothing, and what it results in is no answer",
+            )
+            .fix(
+                "let its last step be the request that answers with `access_token`, or write one with `update_context`",
+            ),
+        );
+    }
+}
+
+/// Whether the steps can bring a token: by a write, or by a result that is not the same for every account.
+fn brings_token(steps: &[&Value]) -> bool {
+    let writes = steps.iter().any(|step| matches!(kind(step), "update_context" | "set_context"));
+    writes
+        || steps.last().is_some_and(|step| match kind(step) {
+            "transform" => {
+                let config = step.get("config");
+                let source = config.and_then(|config| config.as_str().or_else(|| config.get("expression")?.as_str()));
+                source.is_none_or(|source| !Outline::of(source).is_constant)
+            }
+            "get_context" => false,
+            _ => true,
+        })
+}
+
+fn kind(step: &Value) -> &str {
+    step.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A condition that does not depend on anything.

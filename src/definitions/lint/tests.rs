@@ -231,6 +231,20 @@ fn table() -> Vec<(&'static str, Severity, &'static str, Value, Value)> {
             json!({ "base_url": "https://{{api_key}}.h.test" }),
         ),
         (
+            "no_token",
+            Warning,
+            "/config/actions/refresh_token/steps",
+            json!({ "actions": { "refresh_token": { "steps": [{ "type": "transform", "config": "{ 'access_token': 'x' }" }] } } }),
+            json!({ "actions": { "refresh_token": { "steps": [{ "type": "request", "config": { "path": "/token" } }] } } }),
+        ),
+        (
+            "compile",
+            Error,
+            "/config/actions/refresh_token/type",
+            json!({ "actions": { "refresh_token": { "type": "form", "config": {} } } }),
+            json!({ "actions": { "refresh_token": { "type": "set_context", "config": { "session": "{{api_key}}" } } } }),
+        ),
+        (
             "unknown_name",
             Info,
             "/config/resources/users/list/query/q",

@@ -123,7 +123,8 @@ impl Report {
 
 /// Where the steps, their probes and token refreshes of a definition go.
 fn hosts_of(plan: &Plan) -> BTreeSet<String> {
-    let steps = plan.post_install.steps.iter().chain(&plan.validation.steps);
+    let renewals = plan.credentials.iter().filter_map(|(method, _)| plan.renewal(*method));
+    let steps = [&plan.post_install, &plan.validation].into_iter().chain(renewals).flat_map(|action| &action.steps);
     let requests = steps.flat_map(|step| {
         let own = match &step.kind {
             StepKind::Request(request) => Some(&**request),

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::verdict::REFRESH;
 use super::{Case, TrialError, members};
 use crate::accounts::Ended;
 use crate::accounts::changes::{self, Entered, concluded, enter, event_of, judge, trigger_of};
-use crate::actions::{Input, Output, Stepper, Tick, WaitReason};
-use crate::credentials::grant::{self, GrantOutcome};
+use crate::actions::{Input, Output, Over, Renewal, Stepper, Tick, Turn, WaitReason};
+use crate::credentials::grant::{self, NotRenewed};
 use crate::credentials::{Redactor, SecretPaths, large, secrets};
-use crate::definitions::credential::RefreshPlan;
-use crate::definitions::{CredentialPlan, Plan};
+use crate::definitions::Plan;
 use crate::intake::{Refusal, check_context, read_body, read_line};
-use crate::lifecycle::{Cause, CauseTrigger, Ending, Failure, Phase, Reason, ReasonCode, Region, Status, Task};
+use crate::lifecycle::{Cause, CauseTrigger, Ending, Phase, Reason, Region, Status, Task};
 use crate::runner::{ended, ending_of, start_of, too_late};
 use crate::store::{Account, Event, Run};
 use crate::upstream::{Request, Response, SendError};
@@ -47,17 +47,16 @@ pub(super) struct Now {
 
 /// What asked.
 #[derive(Clone)]
-pub(super) struct Step {
-    /// None in a custom action.
-    pub(super) phase: Option<Phase>,
-    /// The step's name or index.
-    pub(super) label: Option<String>,
+pub(super) struct Asker {
+    /// The phase, or what is performed beside the phases.
+    pub(super) part: &'static str,
+    /// The step's name or index; none for the refresh grant.
+    pub(super) step: Option<String>,
 }
 
 /// A request that was made, and its answer.
 pub(super) struct Heard {
-    /// The step that asked; none for a refresh of the token.
-    pub(super) step: Option<Step>,
+    pub(super) by: Asker,
     pub(super) request: Request,
     pub(super) answer: Option<Result<Response, SendError>>,
 }
@@ -74,7 +73,7 @@ pub(super) struct Paused {
 enum State {
     Begin,
     Answer,
-    Refresh { repeated: bool },
+    Refresh { renewal: Box<Renewal>, begun: Duration, repeated: bool },
     Settle,
     Wait,
     Over,
@@ -95,6 +94,8 @@ pub(super) struct Trial {
     pub(super) run: Run,
     pub(super) account: Account,
     secret: Map<String, Value>,
+    /// How many tokens were replaced.
+    renewed: i64,
     pub(super) paths: SecretPaths,
     pub(super) redactor: Redactor,
     pub(super) events: Vec<Event>,
@@ -152,6 +153,7 @@ impl Trial {
             run,
             account,
             secret,
+            renewed: 0,
             paths,
             redactor,
             events,
@@ -175,14 +177,17 @@ impl Trial {
             (State::Answer, Told::Answer(Ok(response))) => Input::Answered(response),
             (State::Answer, Told::Answer(Err(error))) => Input::Unanswered(error),
             (State::Wait, _) => Input::Waited,
-            (State::Settle, _) => match self.refresh(&now) {
-                Ok(request) => return self.ask(request, None, State::Refresh { repeated: true }),
-                Err(failure) => Input::NotRefreshed(failure),
+            (State::Settle, _) => match self.refresh(&now, true) {
+                Ok(input) => input,
+                Err(ask) => return ask,
             },
-            (State::Refresh { repeated }, Told::Answer(answer)) => match self.refreshed(answer, &now, repeated) {
-                Some(input) => input,
-                None => return self.wait("refresh_answer_lost", grant::SETTLED_AFTER, State::Settle),
-            },
+            (State::Refresh { renewal, begun, repeated }, Told::Answer(answer)) => {
+                let answer = answer.map_or_else(Input::Unanswered, Input::Answered);
+                match self.renew(renewal, answer, (begun, repeated), &now) {
+                    Ok(input) => input,
+                    Err(ask) => return ask,
+                }
+            }
             (State::Answer | State::Refresh { .. }, Told::Begin | Told::Waited) | (State::Over, _) => return Ask::Over,
         };
         loop {
@@ -199,16 +204,17 @@ impl Trial {
                 }
                 Output::Send(mut request) => {
                     request.timeout = request.timeout.min(left);
-                    let step = Some(Step { phase: self.stepper.phase(), label: self.stepper.label() });
-                    return self.ask(request, step, State::Answer);
+                    let part = self.stepper.phase().map_or("action", Phase::as_str);
+                    let by = Asker { part, step: self.stepper.label() };
+                    return self.ask(request, by, State::Answer);
                 }
                 Output::Save => {
                     self.saves += 1;
                     Input::Saved
                 }
-                Output::Refresh => match self.refresh(&now) {
-                    Ok(request) => return self.ask(request, None, State::Refresh { repeated: false }),
-                    Err(failure) => Input::NotRefreshed(failure),
+                Output::Refresh => match self.refresh(&now, false) {
+                    Ok(input) => input,
+                    Err(ask) => return ask,
                 },
                 // Not a pause, but a look up from a loop.
                 Output::Wait { after, .. } if after.is_zero() => Input::Waited,
@@ -224,9 +230,9 @@ impl Trial {
         self.end((Ending::deadline(phase), Some(failure.into_reason(phase, None))), now.at_ms)
     }
 
-    fn ask(&mut self, request: Request, step: Option<Step>, state: State) -> Ask {
+    fn ask(&mut self, request: Request, by: Asker, state: State) -> Ask {
         self.state = state;
-        self.heard.push(Heard { step, request: request.clone(), answer: None });
+        self.heard.push(Heard { by, request: request.clone(), answer: None });
         Ask::Send(request)
     }
 
@@ -236,39 +242,60 @@ impl Trial {
         Ask::Wait(after)
     }
 
-    fn credential(&self) -> Option<(&CredentialPlan, &RefreshPlan)> {
-        let credential = self.plan.credential(self.account.authentication_method)?;
-        Some((credential, credential.refresh.as_ref()?))
+    /// Refreshes the token; what the driver has to do first, if that is so.
+    fn refresh(&mut self, now: &Now, repeated: bool) -> Result<Input, Ask> {
+        match self.stepper.renewal(self.renewed, now.at_ms) {
+            Ok(renewal) => self.renew(Box::new(renewal), Input::Begin, (now.elapsed, repeated), now),
+            Err(failure) => Ok(Input::NotRefreshed(failure)),
+        }
     }
 
-    fn refresh(&self, now: &Now) -> Result<Request, Failure> {
-        let Some((credential, _)) = self.credential() else {
-            let message = "config: the definition has no token address";
-            return Err(Failure::permanent(ReasonCode::DefinitionInvalid, message));
-        };
-        let context = self.stepper.context();
-        let scope = grant::scope_of(&self.plan, context, now.at_ms, self.run.id.as_u64_pair().1);
-        grant::refresh_request(credential, context, &scope)
-    }
-
-    /// What a token request came to; `None` when its answer is lost and it is made once more.
-    fn refreshed(&mut self, answer: Result<Response, SendError>, now: &Now, repeated: bool) -> Option<Input> {
-        let (_, refresh) = self.credential()?;
-        Some(match grant::classify(refresh, answer, &self.redactor) {
-            GrantOutcome::Renewed { token } => {
-                let expiry = refresh.fallback_expiry_s;
-                let context = grant::apply(Map::clone(self.stepper.context()), token, now.at_ms, expiry);
-                let (_, secret) = secrets::split(context.clone(), &self.paths, &mut self.redactor);
-                self.redactor.learn(&secret);
-                self.secret = secret;
-                Input::Refreshed { context }
+    fn renew(
+        &mut self,
+        mut renewal: Box<Renewal>,
+        mut input: Input,
+        (begun, repeated): (Duration, bool),
+        now: &Now,
+    ) -> Result<Input, Ask> {
+        let passed = now.elapsed.saturating_sub(begun);
+        let left = grant::TIMEOUT.saturating_sub(passed);
+        let tick = Tick { now_ms: now.at_ms, active_ms: passed.as_millis() as u64, jitter: 0 };
+        let over = loop {
+            match renewal.next(input, tick, &mut self.redactor) {
+                Turn::Over(over) => break over,
+                Turn::Send(_) | Turn::Again if left.is_zero() => break renewal.late(now.at_ms),
+                Turn::Again => input = Input::Waited,
+                Turn::Send(mut request) => {
+                    request.timeout = request.timeout.min(left);
+                    let by = Asker { part: REFRESH, step: renewal.step() };
+                    return Err(self.ask(request, by, State::Refresh { renewal, begun, repeated }));
+                }
             }
-            GrantOutcome::Refused(failure) if repeated => Input::NotRefreshed(grant::refused_after_loss(&failure)),
-            GrantOutcome::Refused(failure)
-            | GrantOutcome::ClientRefused(failure)
-            | GrantOutcome::Transient(failure) => Input::NotRefreshed(failure),
-            GrantOutcome::Unknown(failure) if repeated => Input::NotRefreshed(grant::lost_twice(failure)),
-            GrantOutcome::Unknown(_) => return None,
+        };
+        let (why, change) = match over {
+            Over::Renewed(change) => (None, Some(change)),
+            Over::NotRenewed(why, change) => (Some(why), change),
+        };
+        let lost_before = repeated && change.is_none();
+        if let Some(change) = change {
+            self.stepper.adopt(&change);
+            let (_, secret) = secrets::split(change.context, &self.paths, &mut self.redactor);
+            self.redactor.learn(&secret);
+            self.secret = secret;
+            self.renewed += 1;
+        }
+        Ok(match why {
+            None => Input::Refreshed { context: Map::clone(self.stepper.context()) },
+            Some(NotRenewed::Refused(failure)) if lost_before => {
+                Input::NotRefreshed(grant::refused_after_loss(&failure))
+            }
+            Some(
+                NotRenewed::Refused(failure) | NotRenewed::ClientRefused(failure) | NotRenewed::Transient(failure),
+            ) => Input::NotRefreshed(failure),
+            Some(NotRenewed::Unknown(failure)) if repeated => Input::NotRefreshed(grant::lost_twice(failure)),
+            Some(NotRenewed::Unknown(_)) => {
+                return Err(self.wait("refresh_answer_lost", grant::SETTLED_AFTER, State::Settle));
+            }
         })
     }
 

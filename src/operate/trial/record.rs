@@ -71,8 +71,8 @@ impl Case {
             }
         }
         let context = body.and_then(|body| body.get("context")?.as_object());
-        if context.is_some_and(|context| plan.credentials.iter().any(|(_, plan)| grant::is_refreshable(plan, context)))
-        {
+        let refreshes = |context| plan.credentials.iter().any(|(it, _)| grant::is_refreshable(&plan, *it, context));
+        if context.is_some_and(refreshes) {
             found
                 .push("it refreshes the account's token if that has expired, and does not keep the new one".to_owned());
         }

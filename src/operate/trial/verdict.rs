@@ -6,14 +6,14 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::perform::{Heard, Trial};
+use super::perform::{Asker, Heard, Trial};
 use super::playback::{Missing, Playback};
 use super::recording::{Exchange, body_of, bytes_of};
 use super::{Case, diff};
 use crate::credentials::Redactor;
 use crate::credentials::redact::REDACTED;
 use crate::intake::{FieldFailure, Refusal};
-use crate::lifecycle::{IntakeCode, Phase, Reason, Status};
+use crate::lifecycle::{IntakeCode, Reason, Status};
 use crate::store::Event;
 use crate::upstream::{Request, Response, SendError};
 
@@ -87,7 +87,7 @@ pub struct Unanswered {
 pub struct Exchanged {
     /// The phase, `action` in a custom action, or `refresh` for a refresh of the token.
     pub phase: &'static str,
-    /// The step's name or index; none for a refresh of the token.
+    /// The step's name or index; none for the refresh grant.
     pub step: Option<String>,
     /// What was asked.
     pub request: Value,
@@ -240,10 +240,7 @@ struct Shown<'a>(&'a Redactor);
 impl Shown<'_> {
     fn exchange(&self, heard: &Heard) -> Exchanged {
         let response = heard.answer.as_ref().map(|answer| self.answer(answer));
-        let (phase, step) = match &heard.step {
-            Some(step) => (step.phase.map_or("action", Phase::as_str), step.label.clone()),
-            None => (REFRESH, None),
-        };
+        let Asker { part: phase, step } = heard.by.clone();
         Exchanged { phase, step, request: self.request(&heard.request), response }
     }
 

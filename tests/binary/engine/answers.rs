@@ -85,6 +85,13 @@ fn breakage() -> Vec<Case> {
         broken("no-length", "bad_response"),
         broken("two-lengths", "bad_response"),
         broken("huge", "bad_response"),
+        broken("header-flood", "bad_response"),
+        broken("header-huge", "bad_response"),
+        broken("chunks-nonsense", "bad_response"),
+        broken("json-deeper", "bad_response"),
+        strict("xml-deep-strict", "xml-deep", true).fails("bad_response").times(2, "GET /answer/xml-deep"),
+        strict("xml-laughs-strict", "xml-laughs", true).fails("bad_response").times(2, "GET /answer/xml-laughs"),
+        answer("two-types").gets(json!({ "ok": true })),
         broken("huge-chunked", "bad_response"),
         // A write is never made again when nobody knows what became of it.
         post("half-write", "half").fails("outcome_unknown").times(1, "POST /answer/half {}"),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lapin::types::AMQPValue;
-use tidewaiter::broker::{SessionState, Unreadable};
+use tidewaiter::broker::{SessionState, Timeouts, Unreadable};
 
 use super::{Consuming, attached, broker, fill, holds, ids};
 use crate::shared::client::Client;
+use crate::shared::proxy::Proxy;
 use crate::shared::raw;
 use crate::shared::vhost::Vhost;
 
@@ -102,6 +103,28 @@ async fn after_it_as_many_are_taken_at_once_as_before() {
         in_hand.push(consuming.next().await);
     }
     holds(&client, "imports", 2).await;
+}
+
+#[test]
+fn a_session_on_which_nothing_comes_any_more_after_it_is_soon_given_up() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Some((vhost, client)) = runtime.block_on(queues()) else { return };
+    let proxy = Proxy::start(vhost.address()).unwrap();
+    publish_unreadable(&vhost, "imports");
+    runtime.block_on(async {
+        let timeouts = Timeouts { connect: Duration::from_secs(2), ..Timeouts::default() };
+        let by_proxy = broker(&vhost.url_by(proxy.address.port())).with_timeouts(timeouts);
+        let mut consuming = Consuming::start(by_proxy, "imports", 4);
+        holds(&client, "dead", 1).await;
+        fill(&client, "imports", ids("a", 1)).await;
+        assert_eq!(consuming.acknowledge(1).await, ids("a", 1));
+        holds(&client, "imports", 0).await;
+        assert!(proxy.silence() > 0);
+        // The first stays with the session that is lost until the broker misses it, later than any test waits.
+        fill(&client, "imports", ids("b", 2)).await;
+        assert_eq!(consuming.acknowledge(1).await, ["b0001"]);
+        consuming.end().await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

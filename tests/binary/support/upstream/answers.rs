@@ -7,6 +7,9 @@ use super::Answer;
 /// What is more than the worker takes.
 const HUGE: usize = 51 * 1024 * 1024 / 10;
 
+/// Entities that multiply to 10^9 of themselves where they are filled in.
+const LAUGHS: &str = "<!DOCTYPE a [<!ENTITY b 'ha'><!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;'>]><a>&c;</a>";
+
 /// An answer with this status: one that may have a body says which it is.
 pub fn status(word: &str) -> Answer {
     let status: u16 = word.parse().unwrap();
@@ -62,6 +65,17 @@ pub fn answer(kind: &str) -> Option<Answer> {
         "no-http" => Answer::raw("what?\r\n\r\n"),
         "no-length" => Answer::raw("HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{}"),
         "two-lengths" => Answer::raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 9\r\n\r\n{}"),
+        "two-types" => {
+            Answer::raw(format!("HTTP/1.1 200 OK\r\ncontent-type: {JSON}\r\ncontent-type: text/csv\r\n\r\n{ok}"))
+        }
+        "header-flood" => Answer::raw(format!("HTTP/1.1 200 OK\r\n{}\r\n{ok}", "x-flood: 1\r\n".repeat(10_000))),
+        "header-huge" => Answer::raw(format!("HTTP/1.1 200 OK\r\nx-huge: {}\r\n\r\n{ok}", "x".repeat(1 << 20))),
+        "chunks-nonsense" => {
+            Answer::raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nmany\r\n{}\r\n0\r\n\r\n")
+        }
+        "json-deeper" => Answer::of(200, JSON, "[".repeat(2 << 20)),
+        "xml-deep" => Answer::of(200, "text/xml", "<a>".repeat(1 << 20)),
+        "xml-laughs" => Answer::of(200, "text/xml", LAUGHS),
         "closed" => Answer::raw(""),
         "error-in-200" => Answer::json(200, &json!({ "ok": false, "error": "not so" })),
         "success-in-404" => Answer::json(404, &json!({ "ok": true, "found": [1, 2] })),
