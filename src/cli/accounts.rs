@@ -234,7 +234,7 @@ fn step(entry: &Value) -> String {
     }
     match entry["type"].as_str() {
         Some("probe") => told.push_str(", probe"),
-        Some("refresh") if entry["phase"] == "refresh" => told = "token".to_owned(),
+        Some("refresh") if entry["phase"] == "refresh" => "token".clone_into(&mut told),
         Some("refresh") => told.push_str(", token"),
         _ => {}
     }
