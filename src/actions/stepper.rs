@@ -18,7 +18,7 @@ use super::probe::{advised, unknown};
 use super::progress::{Part, Progress};
 use super::trace::{Entry, Mark, Trace};
 use crate::credentials::large;
-use crate::definitions::{Plan, Step};
+use crate::definitions::{Plan, REFRESH_TOKEN, Step};
 use crate::expression::Scope;
 use crate::lifecycle::{Class, Failure, Phase, ReasonCode, Unknown};
 
@@ -165,7 +165,7 @@ impl Stepper {
         let is_safe = step.is_some_and(Step::retry_safe) && !self.progress.step.turn.tries.lost;
         let doubtful = self.progress.intent.is_some() && !self.fresh && !is_safe;
         let what = "the time was up before it was known what became of a request with side effects";
-        doubtful.then(|| advised(unknown(what)))
+        doubtful.then(|| self.advised(unknown(what)))
     }
 
     /// What has to survive a crash. It holds secrets.
@@ -251,18 +251,23 @@ impl Stepper {
     /// between.
     pub(super) fn fail(&self, failure: Failure) -> Output {
         let failure = match failure.class {
-            Class::OutcomeUnknown => advised(failure),
-            _ if self.is_probing() => advised(unknown(&format!(
+            Class::OutcomeUnknown => self.advised(failure),
+            _ if self.is_probing() => self.advised(unknown(&format!(
                 "the answer to a request with side effects was lost, and its probe failed: {}",
                 failure.message
             ))),
-            _ if self.is_left_in_doubt(&failure) => advised(unknown(&format!(
+            _ if self.is_left_in_doubt(&failure) => self.advised(unknown(&format!(
                 "the answer to a request with side effects was lost, and sending it again under the same key settled nothing: {}",
                 failure.message
             ))),
             _ => failure,
         };
         Output::Done(Outcome::Failed { phase: self.phase(), step: self.label(), failure })
+    }
+
+    /// With what to do, but for a renewal: of that nothing can be sent again or skipped.
+    fn advised(&self, failure: Failure) -> Failure {
+        if self.start.task.action() == Some(REFRESH_TOKEN) { failure } else { advised(failure) }
     }
 
     /// Whether a request that is sent again under the same key, because an answer to it was lost, is given up without one:
