@@ -54,26 +54,28 @@ pub(super) async fn perform(driver: &mut Driver<'_>, stepper: &mut Stepper) -> R
             Over::Renewed(change) => return renewed(driver, stepper, change).await,
             Over::NotRenewed(why, change) => (why, change),
         };
-        let is_kept = change.is_some();
+        let is_replaced = change.as_ref().is_some_and(|change| change.replaces);
         match why {
             NotRenewed::Refused(failure) => {
                 // A refusal counts only for the token that is still the account's: a lost race is no refusal.
                 if let Written::Moved = keep(driver, stepper, change, None).await? {
                     return theirs(driver, stepper.context());
                 }
-                let lost = repeated && !is_kept;
+                let lost = repeated && !is_replaced;
                 return Ok(Input::NotRefreshed(if lost { grant::refused_after_loss(&failure) } else { failure }));
             }
             NotRenewed::ClientRefused(failure) | NotRenewed::Transient(failure) => {
                 // The token was not used now. Whether an earlier, lost call used it stays unknown.
-                let earlier = (repeated && !is_kept).then(|| intent_of(driver, false));
-                keep(driver, stepper, change, earlier).await?;
+                let earlier = (repeated && !is_replaced).then(|| intent_of(driver, false));
+                if let Written::Moved = keep(driver, stepper, change, earlier).await? {
+                    return theirs(driver, stepper.context());
+                }
                 return Ok(Input::NotRefreshed(failure));
             }
             // The intent stays: nobody sends this token a third time.
             NotRenewed::Unknown(failure) => {
-                if is_kept {
-                    let lost = intent_of(driver, false);
+                if change.is_some() {
+                    let lost = intent_of(driver, repeated && !is_replaced);
                     if let Written::Moved = keep(driver, stepper, change, Some(lost)).await? {
                         return theirs(driver, stepper.context());
                     }
@@ -124,7 +126,11 @@ async fn attempt(driver: &mut Driver<'_>, mut renewal: Renewal, repeated: bool) 
             return Ok(Some(renewal.late(now_ms)));
         }
         input = match request {
-            None => Input::Waited,
+            None => {
+                // The loop that looks up may have held the thread for long.
+                tokio::task::yield_now().await;
+                Input::Waited
+            }
             Some(mut request) => {
                 request.timeout = request.timeout.min(left);
                 match driver.exchange(request).await {

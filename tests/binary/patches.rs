@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
+use tidewaiter::app::stub::Faults;
 
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
@@ -299,5 +300,21 @@ fn an_override_that_no_longer_goes_with_its_definition_is_told_before_and_stops_
     let before = asked(&provider);
     assert_eq!(replay(&place, &worker, &id)["status"], "validation_error");
     assert_eq!(asked(&provider), before + 1);
+    worker.stop();
+}
+
+#[test]
+fn a_token_that_is_patched_while_the_old_ones_refresh_fails_is_used_and_the_old_one_not_sent_again() {
+    let (provider, _place, worker) = up();
+    let mut body = oauth("a", "good");
+    body["context"]["oauth"]["token"]["expires_in"] = json!(1);
+    provider.set_faults(Faults { unavailable_percent: 100, latency_ms: 3_000, ..Faults::default() });
+    let id = id_of(&post(worker.api, &[], &body).with(201));
+    eventually("the token is refreshed", || (provider.requests("POST /oauth/token") == 1).then_some(()));
+    provider.set_faults(Faults::default());
+    let token = json!({ "access_token": "good-2", "refresh_token": "rt-2", "expires_in": 3600 });
+    patch(&worker, &id, &json!({ "context": { "oauth": { "token": token } } })).with(200);
+    assert_eq!(worker.settled(&id)["status"], "active");
+    assert_eq!(provider.requests("POST /oauth/token"), 1);
     worker.stop();
 }
