@@ -186,7 +186,8 @@ impl Accounts {
         draft.kept = self.kept_of(account, &mut context, written).await?;
         let paths = SecretPaths::of(known);
         let own = secrets::of_definition(&plan, method, &stored);
-        let (clear, after) = secrets::split(context, &paths, &mut Redactor::new(&Map::new(), &own, &paths));
+        // What was secret stays so wherever else it stands: a key that was replaced may still open something.
+        let (clear, after) = secrets::split(context, &paths, &mut Redactor::new(&secret, &own, &paths));
         if after != secret {
             let ends_intent = patch::refreshes_with_another(&secret, &after);
             let in_flight =
