@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
-use crate::support::{Answer, INSTALL, Place, Provider, Request, Upstream, Worker, api_key, eventually, oauth, post};
+use crate::support::{Answer, Place, Provider, Request, Upstream, Worker, api_key, eventually, oauth};
 
 /// The paths at the upstream, in the order in which one run asks for them.
 const PHASES: [&str; 2] = ["GET /answer/json", "GET /answer/xml"];
@@ -304,25 +304,36 @@ fn the_command_line_asks_beside_a_worker_and_without_one() {
 fn phases_are_not_run_again_over_an_unknown_outcome() {
     let upstream = Upstream::start();
     let place = place(&upstream, &[]);
+    let worker = place.worker();
+    let id = active(&worker);
+    worker.stop();
     let mut changed = dock(&upstream);
     changed["config"]["actions"]["post_install"]["config"] = json!({ "method": "post", "path": "/answer/never" });
     place.scratch.write("integrations/dock.json", changed.to_string());
     let worker = place.worker();
-    let body = api_key("a", &json!({ "api_key": "k" }));
-    assert_eq!(body["environment_integration_id"], INSTALL);
-    let id = post(worker.api, &[], &body).with(201)["id"].as_str().unwrap().to_owned();
-    eventually("the request is under way", || (!upstream.saw("dock").is_empty()).then_some(()));
+    ask(&worker, "/run-post-install-actions", &[], &json!({ "id": id })).with(202);
+    let is_under_way = || upstream.saw("dock").iter().any(|said| said == "POST /answer/never").then_some(());
+    eventually("the request is under way", is_under_way);
     worker.kill();
     let worker = place.worker();
     assert_eq!(worker.settled(&id)["reason"]["code"], "outcome_unknown");
-    for path in ["/run-post-install-actions", "/revalidate"] {
-        let refused = ask(&worker, path, &[], &json!({ "id": id })).with(409);
-        assert_eq!(refused["reason_code"], "outcome_unknown");
-    }
+    let nobody_repeats_it = || {
+        for path in ["/run-post-install-actions", "/revalidate"] {
+            let refused = ask(&worker, path, &[], &json!({ "id": id })).with(409);
+            assert_eq!(refused["reason_code"], "outcome_unknown");
+        }
+        let refused = place.run(&["replay", "start", &id, "--json"]).ended(1).json();
+        assert_eq!(refused["refused"], json!({ "outcome_unknown": 1 }));
+    };
+    nobody_repeats_it();
     // An action beside it changes nothing about that, nor about what a replay goes on from.
     act(&worker, &id, "fail");
     let now = account(&worker, &id);
     assert_eq!((&now["reason"]["code"], &now["context"]["tried"]), (&json!("outcome_unknown"), &json!(true)));
+    // Nor does one that gives the account another reason.
+    act(&worker, &id, "refused");
+    assert_eq!(account(&worker, &id)["reason"]["code"], "credential_refused");
+    nobody_repeats_it();
     place.run(&["replay", "start", &id, "--skip", "--json"]).ended(0);
     let now = eventually("the account is active", || {
         let now = account(&worker, &id);
