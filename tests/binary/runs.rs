@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
+use crate::patches::patch;
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
 use crate::support::{Answer, Place, Provider, Request, Upstream, Worker, api_key, eventually, oauth};
@@ -36,6 +37,7 @@ fn dock(upstream: &Upstream) -> Value {
                 "refused": request("get", "/status/401"),
                 "hang": request("post", "/answer/never"),
                 "think": { "type": "transform", "config": "42" },
+                "swell": { "steps": [request("get", "/answer/large"), update("{ 'big': previous.result, 'more': 1 }")] },
             },
         },
     })
@@ -190,6 +192,20 @@ fn a_refused_credential_is_told_and_only_an_answered_request_brings_the_account_
 }
 
 #[test]
+fn a_context_that_an_action_made_too_large_can_be_patched_to_be_smaller_and_not_larger() {
+    let upstream = Upstream::start();
+    let place = place(&upstream, &[]);
+    let worker = place.worker();
+    let id = active(&worker);
+    assert_eq!(act(&worker, &id, "swell")["outcome"], "succeeded");
+    let patched = |context: &Value| patch(&worker, &id, &json!({ "context": context }));
+    patched(&json!({ "note": "one more" })).with(413);
+    patched(&json!({ "big": null })).with(200);
+    assert_eq!(patched(&json!({ "note": "one more" })).with(200)["context"]["big"], Value::Null);
+    worker.stop();
+}
+
+#[test]
 fn the_phases_run_again_when_they_are_asked_for() {
     let upstream = Upstream::start();
     let place = place(&upstream, &[]);
@@ -262,7 +278,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
     }
     let unknown = ask(&worker, &format!("/{id}/actions/synk"), &[], &json!({})).json();
     assert!(
-        unknown["detail"].as_str().unwrap().ends_with("it has fail, hang, refused, sync, think, touch"),
+        unknown["detail"].as_str().unwrap().ends_with("it has fail, hang, refused, swell, sync, think, touch"),
         "{unknown}"
     );
     let said = place.run(&["runs", "start", &id, "--action", "post_install"]).ended(2).stderr;
