@@ -196,12 +196,14 @@ pub enum Settlement {
 }
 
 /// The columns of [`candidate`]; `a` is the account.
+///
+/// `in_doubt` is no EXISTS: PostgreSQL would read all runs for a page of accounts.
 macro_rules! candidate_columns {
     () => {
         "a.id, a.tenant_id, a.integration_name, a.environment_integration_id, a.status, a.reason, a.sequence, \
     a.updated_at, EXISTS (SELECT 1 FROM runs r WHERE r.account_id = a.id AND r.state <> 'finished') AS has_run, \
     EXISTS (SELECT 1 FROM account_overrides o WHERE o.account_id = a.id) AS has_override, \
-    EXISTS (SELECT 1 FROM runs l WHERE l.id = a.latest_run AND l.outcome = 'outcome_unknown') AS in_doubt"
+    coalesce((SELECT l.outcome = 'outcome_unknown' FROM runs l WHERE l.id = a.latest_run), false) AS in_doubt"
     };
 }
 pub(super) use candidate_columns;
