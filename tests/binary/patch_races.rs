@@ -1,9 +1,10 @@
 //! What a client writes while a run refreshes the same account's token, and what a run writes at its end.
 
 use serde_json::json;
+use sqlx::Connection as _;
 
 use crate::patches::{id_of, patch, up};
-use crate::support::{Provider, Request, Worker, eventually, oauth, post};
+use crate::support::{Place, Provider, Request, Worker, eventually, oauth, post};
 
 const USERINFO: &str = "GET /oauth/userinfo";
 
@@ -22,6 +23,34 @@ fn a_patch_of_another_secret_does_not_stand_for_a_new_token() {
     let account = worker.settled(&id);
     assert_eq!(account["status"], "active", "{account}");
     assert_eq!((provider.requests("POST /oauth/token"), provider.requests(USERINFO)), (1, 2));
+    worker.stop();
+}
+
+/// Makes the refresh that is under way look older than any can be.
+fn age_the_refresh(place: &Place) {
+    let url = format!("sqlite://{}", place.path("tidewaiter.db").display());
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let aged = "UPDATE credentials SET intent_at = intent_at - 60000 WHERE intent_at IS NOT NULL";
+        assert_eq!(sqlx::query(aged).execute(&mut database).await.unwrap().rows_affected(), 1);
+        database.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_new_token_is_kept_beside_another_secret_that_was_patched_before_it_could_be_stored() {
+    let (provider, place, worker) = up();
+    let id = refused_slowly(&provider, &worker);
+    eventually("the token is refreshed", || (provider.requests("POST /oauth/token") == 1).then_some(()));
+    let body = json!({ "context": { "password": "pw-4711" } });
+    assert_eq!(patch(&worker, &id, &body).with(409)["reason_code"], "busy");
+    age_the_refresh(&place);
+    patch(&worker, &id, &body).with(200);
+    assert_eq!(worker.settled(&id)["status"], "active");
+    assert_eq!((provider.requests("POST /oauth/token"), provider.requests(USERINFO)), (1, 2));
+    let file = place.scratch.write("again.json", body.to_string());
+    let again = place.run(&["accounts", "patch", &id, "--file", file.to_str().unwrap(), "--dry-run", "--json"]);
+    assert_eq!(again.ended(0).json()["changes"], json!([]), "the patched secret is there as well");
     worker.stop();
 }
 
