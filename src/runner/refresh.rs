@@ -41,17 +41,9 @@ enum Token {
 
 /// Refreshes the token of the run's account and tells the stepper.
 pub(super) async fn perform(driver: &mut Driver<'_>, stepper: &mut Stepper) -> Result<Input, Stop> {
-    let mut repeated = match driver.held.credential.refresh_intent {
-        None => false,
-        Some(intent) if intent.repeated => {
-            let message = "the answers to two token refreshes were lost; the old token is not sent a third time";
-            let failure = Failure::permanent(ReasonCode::RefreshOutcomeUnknown, message);
-            return Ok(Input::NotRefreshed(failure));
-        }
-        Some(intent) => {
-            settle(driver, intent).await?;
-            true
-        }
+    let mut repeated = match earlier(driver).await? {
+        Ok(repeated) => repeated,
+        Err(failure) => return Ok(Input::NotRefreshed(failure)),
     };
     loop {
         let now_ms = driver.runner.accounts.clock.now_ms();
@@ -105,6 +97,18 @@ pub(super) async fn perform(driver: &mut Driver<'_>, stepper: &mut Stepper) -> R
             }
         }
     }
+}
+
+/// Whether an earlier call may have used the token, waited for until it cannot be alive; an error within where there were
+/// two.
+async fn earlier(driver: &Driver<'_>) -> Result<Result<bool, Failure>, Stop> {
+    let Some(intent) = driver.held.credential.refresh_intent else { return Ok(Ok(false)) };
+    if intent.repeated {
+        let message = "the answers to two token refreshes were lost; the old token is not sent a third time";
+        return Ok(Err(Failure::permanent(ReasonCode::RefreshOutcomeUnknown, message)));
+    }
+    settle(driver, intent).await?;
+    Ok(Ok(true))
 }
 
 /// Waits until the call behind an unresolved intent cannot be alive.
