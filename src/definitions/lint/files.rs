@@ -79,6 +79,10 @@ impl Document {
     /// The findings in the order of the document, each with its line.
     fn locate(&self, mut found: Vec<Finding>) -> Vec<Located> {
         let positions = self.positions();
+        found.extend(positions.repeated.iter().map(|pointer| {
+            Finding::new(Severity::Warning, "written_twice", pointer, "is written more than once; the last one counts")
+                .fix("keep one")
+        }));
         found.sort_by_key(|finding| (positions.order(&finding.pointer), finding.severity as u8));
         let mut seen = HashSet::new();
         found.retain(|it| seen.insert((it.pointer.clone(), it.message.clone())));

@@ -17,6 +17,8 @@ pub(super) struct Positions {
     places: Places,
     /// What was found last: byte, line and column. Findings come in order, so a line is not counted anew for each.
     last: Cell<(usize, usize, usize)>,
+    /// The members that are written more than once, as far as the text tells.
+    pub(super) repeated: Vec<String>,
 }
 
 /// Where every text begins.
@@ -25,21 +27,26 @@ const BEGIN: (usize, usize, usize) = (0, 1, 1);
 impl Positions {
     /// The places in JSON text, which has been read already.
     pub(super) fn of_json(text: &str) -> Self {
-        let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, places: HashMap::new() };
+        let mut scanner =
+            Scanner { text, bytes: text.as_bytes(), at: 0, places: HashMap::new(), repeated: Vec::new(), again: false };
         scanner.value("", None);
-        Self { places: scanner.places, last: Cell::new(BEGIN) }
+        Self { repeated: scanner.repeated, ..Self::of_places(scanner.places) }
     }
 
     /// The places in YAML text that `value` was read from.
     pub(super) fn of_yaml(text: &str, value: &Value) -> Self {
-        yaml::places(text).map_or_else(|| Self::of_value(value), |places| Self { places, last: Cell::new(BEGIN) })
+        yaml::places(text).map_or_else(|| Self::of_value(value), Self::of_places)
     }
 
     /// The order alone.
     pub(super) fn of_value(value: &Value) -> Self {
         let mut places = HashMap::new();
         order(value, "", &mut places);
-        Self { places, last: Cell::new(BEGIN) }
+        Self::of_places(places)
+    }
+
+    const fn of_places(places: Places) -> Self {
+        Self { places, last: Cell::new(BEGIN), repeated: Vec::new() }
     }
 
     /// The order of the value at `pointer`, or of what would hold it.
@@ -88,6 +95,9 @@ struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     places: Places,
+    repeated: Vec<String>,
+    /// Whether this is inside of a member that is written once more: what it holds is no news.
+    again: bool,
 }
 
 impl Scanner<'_> {
@@ -121,7 +131,14 @@ impl Scanner<'_> {
                     let key = self.string()?;
                     self.blank();
                     self.at += 1;
-                    self.value(&join(pointer, &key), Some(from))?;
+                    let member = join(pointer, &key);
+                    let was_again = self.again;
+                    if !was_again && self.places.contains_key(&member) {
+                        self.again = true;
+                        self.repeated.push(member.clone());
+                    }
+                    self.value(&member, Some(from))?;
+                    self.again = was_again;
                 }
             }
         }
@@ -203,6 +220,14 @@ mod tests {
         }
         let orders = ["", "/ä", "/ä/0", "/ä/1", "/ä/1/x~1y"].map(|pointer| positions.order(pointer));
         assert_eq!(orders, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_member_that_is_written_twice_is_told_once_and_found_where_it_counts() {
+        let text = "{ \"a\": { \"x\": 1 },\n  \"b\": { \"a\": 1 },\n  \"a\": { \"x\": 2, \"y\": 3 } }";
+        let positions = Positions::of_json(text);
+        assert_eq!(positions.repeated, ["/a"]);
+        assert_eq!(positions.line("/a", text), Some((3, 3)));
     }
 
     #[test]

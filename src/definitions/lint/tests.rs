@@ -372,6 +372,14 @@ fn an_install_is_looked_at_as_the_definition_that_it_makes() {
 }
 
 #[test]
+fn a_member_that_is_written_twice_is_a_warning() {
+    let text = document(&json!({})).to_string().replacen('{', "{ \"name\": \"older\", ", 1);
+    let found = lint(&[Document::of("a.json".into(), text)], &[]);
+    let told: Vec<_> = found.iter().map(|it| (it.finding.pointer.as_str(), it.finding.check)).collect();
+    assert_eq!(told, [("/name", "written_twice")]);
+}
+
+#[test]
 fn documents_are_held_against_each_other() {
     let one = document(&json!({}));
     let mut other = one.clone();
