@@ -120,7 +120,11 @@ impl Stepper {
     pub fn adopt(&mut self, change: &Change) {
         self.dirty |= context::forget_token(&mut self.progress.writes);
         context::write(&mut self.progress.writes, &change.writes);
-        let mut context = change.context.clone();
+        self.rebase(change.context.clone());
+    }
+
+    /// Takes the account's context as it became, under what the run wrote to it.
+    pub fn rebase(&mut self, mut context: Map<String, Value>) {
         context::lay(&mut context, &self.progress.writes);
         self.context = Arc::new(context);
         self.scope = None;

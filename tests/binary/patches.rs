@@ -10,19 +10,19 @@ use crate::postgres::is_tested;
 use crate::shared::services::Services;
 use crate::support::{Answer, Place, Provider, Ran, Request, Worker, api_key, eventually, oauth, post};
 
-fn up() -> (Provider, Place, Worker) {
+pub fn up() -> (Provider, Place, Worker) {
     let provider = Provider::start();
     let place = Place::of(&provider);
     let worker = place.worker();
     (provider, place, worker)
 }
 
-fn patch(worker: &Worker, id: &str, body: &Value) -> Answer {
+pub fn patch(worker: &Worker, id: &str, body: &Value) -> Answer {
     let (path, body) = (format!("/integrated-account/{id}"), body.to_string());
     Request { method: "PATCH", path: &path, headers: &[], body: body.as_bytes() }.send(worker.api).unwrap()
 }
 
-fn id_of(account: &Value) -> String {
+pub fn id_of(account: &Value) -> String {
     account["id"].as_str().unwrap().to_owned()
 }
 
@@ -165,6 +165,24 @@ fn a_context_is_patched_by_key_and_what_is_secret_in_it_is_kept_and_not_told() {
     assert_eq!((&last["data"]["account"]["tenant_id"], &last["data"]["cause"]["run_id"]), (&json!("b"), &Value::Null));
     assert_eq!(patch(&worker, &id, &body).with(200), changed, "the same again changes nothing");
     assert_eq!(patch(&worker, &id, &json!({})).with(200), changed);
+    worker.stop();
+}
+
+#[test]
+fn a_secret_that_was_replaced_or_whose_place_is_none_any_more_is_not_told() {
+    let (_provider, _place, worker) = up();
+    let key = "good-canary-4711";
+    let context = json!({ "api_key": key, "subdomain": "a", "link": format!("https://a.test/?key={key}") });
+    let id = id_of(&worker.import(&api_key("a", &context)));
+    let changed = patch(&worker, &id, &json!({ "context": { "api_key": "good-key", "note": 1 } })).with(200);
+    assert!(changed["context"]["note"] == 1 && !changed.to_string().contains("canary"), "{changed}");
+    let own = json!({ "credentials": { "api_key": { "config": { "fields": [
+        { "name": "door", "type": "password" }, { "name": "subdomain" },
+    ] } } } });
+    patch(&worker, &id, &json!({ "integration_override": own, "context": { "door": "canary-4712" } })).with(200);
+    patch(&worker, &id, &json!({ "integration_override": null })).with(200);
+    let events = worker.get(&format!("/integrated-account/{id}/events")).with(200).to_string();
+    assert!(events.contains("\"note\"") && !events.contains("canary"), "{events}");
     worker.stop();
 }
 
