@@ -74,8 +74,9 @@ pub const fn objection(account: &Candidate, unknown: Option<Unknown>) -> Option<
         None => Some(Ineligible::Deleted),
         Some(Status::Connecting) => Some(Ineligible::RunInProgress),
         Some(_) if account.has_run => Some(Ineligible::RunInProgress),
-        Some(Status::Active) => Some(Ineligible::NotFailed),
-        Some(Status::PostInstallError | Status::ValidationError | Status::NeedsReauth) => {
+        // A run beside the phases may have brought it back from `needs_reauth`; the phases are still in doubt.
+        Some(Status::Active) if !is_in_doubt(account) => Some(Ineligible::NotFailed),
+        Some(Status::Active | Status::PostInstallError | Status::ValidationError | Status::NeedsReauth) => {
             if unknown.is_none() && is_in_doubt(account) { Some(Ineligible::OutcomeUnknown) } else { None }
         }
     }
@@ -233,7 +234,8 @@ mod tests {
         let unknown = Candidate { reason, ..candidate(Some(Status::PostInstallError)) };
         let refused = Some(ReasonCode::CredentialRefused);
         let besides = Candidate { reason: refused, in_doubt: true, ..candidate(Some(Status::NeedsReauth)) };
-        for unknown in [unknown, besides] {
+        let brought_back = Candidate { in_doubt: true, ..candidate(Some(Status::Active)) };
+        for unknown in [unknown, besides, brought_back] {
             assert_eq!(objection(&unknown, None), Some(Ineligible::OutcomeUnknown));
             for word in Unknown::ALL {
                 assert_eq!(objection(&unknown, Some(*word)), None);

@@ -180,13 +180,15 @@ impl Stepper {
         self.progress.part.phase()
     }
 
-    /// Whether success is worth anything to the account: what passed its phases or has a new token works; a custom action
-    /// proves that only by a request with the credential that was answered with success.
+    /// Whether success makes the account usable: what passed its phases is. What runs beside them only brings back an
+    /// account that was active before: a refresh with its new token, a custom action by a request with the credential
+    /// that was answered with success.
     #[must_use]
     pub const fn proves(&self) -> bool {
         match self.progress.part {
-            Part::PostInstall | Part::Validation | Part::Refresh => true,
-            Part::Action => self.progress.accepted,
+            Part::PostInstall | Part::Validation => true,
+            Part::Refresh => self.start.proven,
+            Part::Action => self.start.proven && self.progress.accepted,
         }
     }
 

@@ -104,13 +104,15 @@ fn an_action_proves_the_credential_by_an_answered_request_that_brought_it_and_by
     config["actions"]["ask_and_go_on"] =
         json!({ "type": "request", "continue_on_error": true, "config": { "path": "/me" } });
     let cases = [
-        ("ask", Reply::Json(200, json!({})), true),
-        ("ask_openly", Reply::Json(200, json!({})), false),
-        ("ask_and_go_on", Reply::Json(503, json!({})), false),
+        ("ask", true, Reply::Json(200, json!({})), true),
+        ("ask_openly", true, Reply::Json(200, json!({})), false),
+        ("ask_and_go_on", true, Reply::Json(503, json!({})), false),
+        // It never was active: its phases have to pass first.
+        ("ask", false, Reply::Json(200, json!({})), false),
     ];
-    for (name, reply, proves) in cases {
+    for (name, was_active, reply, proves) in cases {
         let mut given = start(&config, json!({ "api_key": "k" }));
-        given.task = Task::Action(name.to_owned());
+        (given.task, given.proven) = (Task::Action(name.to_owned()), was_active);
         given.retry.attempts = 1;
         let ran = run(given, &[reply]);
         assert_eq!((ran.ending().as_str(), ran.stepper.proves()), ("succeeded", proves), "{name}");
@@ -121,8 +123,12 @@ fn an_action_proves_the_credential_by_an_answered_request_that_brought_it_and_by
 }
 
 fn refresh(replies: &[Reply]) -> Ran {
+    refresh_of(true, replies)
+}
+
+fn refresh_of(was_active: bool, replies: &[Reply]) -> Ran {
     let mut given = start(&config(), json!({}));
-    (given.task, given.refreshable) = (Task::Refresh, true);
+    (given.task, given.refreshable, given.proven) = (Task::Refresh, true, was_active);
     run(given, replies)
 }
 
@@ -131,6 +137,8 @@ fn a_refresh_alone_is_one_refresh_and_its_outcome_is_the_run_s() {
     let renewed = refresh(&[Reply::Token(json!({ "oauth": { "token": { "access_token": "new" } } }))]);
     assert_eq!((renewed.ending().as_str(), renewed.stepper.proves()), ("succeeded", true));
     assert_eq!(renewed.log, ["refresh"]);
+    let never = refresh_of(false, &[Reply::Token(json!({ "oauth": { "token": { "access_token": "new" } } }))]);
+    assert_eq!((never.ending().as_str(), never.stepper.proves()), ("succeeded", false), "its phases never passed");
     let failure = |class| Failure { class, ..Failure::permanent(ReasonCode::UpstreamUnavailable, "no".to_owned()) };
     let refused = refresh(&[Reply::NoToken(failure(Class::Unauthorized))]);
     assert_eq!(refused.ending(), "refused upstream_unavailable");
