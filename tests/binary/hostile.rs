@@ -19,7 +19,7 @@ const ALL: Duration = Duration::from_mins(2);
 pub const EACH: Duration = if cfg!(debug_assertions) { Duration::from_secs(15) } else { Duration::from_secs(1) };
 
 /// What the process may hold longer than it has use for.
-const KEPT_BYTES: u64 = 160 << 20;
+pub const KEPT_BYTES: u64 = 160 << 20;
 
 #[test]
 fn whatever_is_evaluated_each_line_is_answered_and_the_memory_comes_back() {
@@ -79,7 +79,7 @@ fn cases() -> Vec<Map<String, Value>> {
 }
 
 /// The memory that a process takes; none where the system does not tell.
-fn resident(process: u32) -> Option<u64> {
+pub fn resident(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
