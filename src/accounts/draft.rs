@@ -78,6 +78,9 @@ impl Accounts {
                 Err(PatchError::Definition(_)) if draft.overrides.1.is_none() && request.context.is_none() => {}
                 ruled => self.rewrite(&mut draft, request, ruled?, written).await?,
             }
+        } else if draft.overrides.1.is_some() {
+            // The override that is there already: whoever sends it again is told if the definition does not go with it now.
+            self.ruled(&draft.before, &draft.overrides.1).await?;
         }
         if is_overridden {
             draft.patch.overrides = Some(self.override_patch(&draft)?);

@@ -15,9 +15,9 @@ use super::response::{self, Answer};
 use super::stepper::Stepper;
 use super::trace::Mark;
 use super::turn::Tries;
-use crate::definitions::{Probe, Step};
+use crate::definitions::{Probe, REFRESH_TOKEN, Step};
 use crate::expression::Shared;
-use crate::lifecycle::{Class, Failure, ReasonCode};
+use crate::lifecycle::{Class, Failure, ReasonCode, Task};
 use crate::upstream::Response;
 
 /// The names under which a probe's expression sees the answer.
@@ -37,6 +37,19 @@ enum Finding {
 impl Stepper {
     pub(super) const fn is_probing(&self) -> bool {
         self.progress.step.turn.probe.is_some()
+    }
+
+    /// An unknown outcome as the end of a run, where nothing but an operator's word helps: with what to do. A refresh has
+    /// its own way of going on.
+    pub(super) fn advised(&self, mut failure: Failure) -> Failure {
+        failure.message.push_str(match &self.start.task {
+            Task::Phases(_) => "; replay with `--resend` to send it again or `--skip` to go on without it",
+            Task::Action(name) if name != REFRESH_TOKEN => {
+                "; look at the provider before the action is asked for again: that sends it anew"
+            }
+            Task::Action(_) | Task::Refresh => "",
+        });
+        failure
     }
 
     /// Begins to look into an answer that was just lost. After a pause: what was sent may still be under way.
@@ -146,12 +159,6 @@ impl Stepper {
 /// That nobody knows whether a request had its effect.
 pub(super) fn unknown(what: &str) -> Failure {
     Failure { class: Class::OutcomeUnknown, ..Failure::permanent(ReasonCode::OutcomeUnknown, what) }
-}
-
-/// The same as the end of a run, where nothing but an operator's word helps: with what to do.
-pub(super) fn advised(mut failure: Failure) -> Failure {
-    failure.message.push_str("; replay with `--resend` to send it again or `--skip` to go on without it");
-    failure
 }
 
 /// Why a run that was taken up after a request whose answer was lost, and that cannot go on, may not simply be repeated.

@@ -10,7 +10,7 @@ use super::context;
 use super::model::{GateScope, Outcome, Output, Tick, WaitReason};
 use super::progress::Part;
 use super::rate_limit;
-use super::stepper::{RefreshCause, Stepper};
+use super::stepper::{RefreshCause, Stepper, steps};
 use super::trace::{Entry, Mark};
 use crate::definitions::{Authorization, LimitScope, RequestPlan, Step};
 use crate::lifecycle::{Class, Failure, ReasonCode};
@@ -172,22 +172,26 @@ impl Stepper {
         }
     }
 
-    /// Tells of a refresh for its own sake; one within a step is part of that step's attempt.
+    /// Tells of a refresh for its own sake, and of one within a step if it failed: the attempt of that step says only why
+    /// there had to be a new token, if there was one at all.
     fn note_refresh(&mut self, failure: Option<&Failure>, tick: Tick) {
-        if self.progress.part != Part::Refresh {
+        let begun_ms = self.sent_at_ms.take().unwrap_or(tick.active_ms);
+        if failure.is_none() && self.progress.part != Part::Refresh {
             return;
         }
+        let step = steps(&self.start.plan, self).get(self.progress.index);
+        let name = step.and_then(|step| step.name.clone());
         let attempt = self.progress.step.tries().refresh_failures + 1;
         self.progress.trace.push(Entry {
-            phase: Part::Refresh,
-            index: 0,
+            phase: self.progress.part,
+            index: self.progress.index,
             kind: "refresh".into(),
-            name: None,
-            item: None,
-            page: None,
+            name,
+            item: self.progress.step.item(),
+            page: self.progress.step.page(),
             attempt,
             status: if failure.is_some() { Mark::Error } else { Mark::Success },
-            duration_ms: self.sent_at_ms.take().map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms)),
+            duration_ms: tick.active_ms.saturating_sub(begun_ms),
             http_status: failure.and_then(|failure| failure.http_status),
             result: None,
             class: failure.map(|failure| failure.class),

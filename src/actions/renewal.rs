@@ -100,7 +100,13 @@ impl Stepper {
             let missing = |what| Failure::permanent(ReasonCode::DefinitionInvalid, format!("config: {what}"));
             let credential = plan.credential(method).ok_or_else(|| missing("the definition has no such credential"))?;
             if credential.refresh.is_none() {
-                return Err(missing("the definition has no token address"));
+                return Err(missing(match method {
+                    AuthenticationMethod::ApiKey => {
+                        "an API key is renewed only by a `refresh_token` action, and only where the definition offers no \
+                         other credential"
+                    }
+                    _ => "the account's credential has no token address, and there is no action `refresh_token`",
+                }));
             }
             let scope = grant::scope_of(&plan, &context, now_ms, start.seed);
             Means::Grant(grant::refresh_request(credential, &context, &scope)?)

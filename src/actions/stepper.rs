@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::context;
 use super::model::{Input, Outcome, Output, Start, Tick};
-use super::probe::{advised, unknown};
+use super::probe::unknown;
 use super::progress::{Part, Progress};
 use super::trace::{Entry, Mark, Trace};
 use crate::credentials::large;
@@ -165,7 +165,7 @@ impl Stepper {
         let is_safe = step.is_some_and(Step::retry_safe) && !self.progress.step.turn.tries.lost;
         let doubtful = self.progress.intent.is_some() && !self.fresh && !is_safe;
         let what = "the time was up before it was known what became of a request with side effects";
-        doubtful.then(|| advised(unknown(what)))
+        doubtful.then(|| self.advised(unknown(what)))
     }
 
     /// What has to survive a crash. It holds secrets.
@@ -234,8 +234,8 @@ impl Stepper {
                 self.progress.step.tries().attempts += 1;
             }
             Output::Done(outcome) => self.outcome = Some(outcome.clone()),
-            Output::Refresh if self.progress.part == Part::Refresh => self.sent_at_ms = Some(tick.active_ms),
-            Output::Save | Output::Refresh | Output::Wait { .. } => {}
+            Output::Refresh => self.sent_at_ms = Some(tick.active_ms),
+            Output::Save | Output::Wait { .. } => {}
         }
         output
     }
@@ -251,12 +251,12 @@ impl Stepper {
     /// between.
     pub(super) fn fail(&self, failure: Failure) -> Output {
         let failure = match failure.class {
-            Class::OutcomeUnknown => advised(failure),
-            _ if self.is_probing() => advised(unknown(&format!(
+            Class::OutcomeUnknown => self.advised(failure),
+            _ if self.is_probing() => self.advised(unknown(&format!(
                 "the answer to a request with side effects was lost, and its probe failed: {}",
                 failure.message
             ))),
-            _ if self.is_left_in_doubt(&failure) => advised(unknown(&format!(
+            _ if self.is_left_in_doubt(&failure) => self.advised(unknown(&format!(
                 "the answer to a request with side effects was lost, and sending it again under the same key settled nothing: {}",
                 failure.message
             ))),

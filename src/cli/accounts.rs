@@ -223,7 +223,8 @@ pub(super) fn steps<'a>(entries: impl Iterator<Item = &'a Value>) -> Table {
     table
 }
 
-/// A step's name or index, and which part of it an attempt was: of its loop, of its list's pages, or its probe.
+/// A step's name or index, and which part of it an attempt was: of its loop, of its list's pages, its probe, or
+/// the refresh of the token.
 fn step(entry: &Value) -> String {
     let mut told = plain(if entry["name"].is_string() { &entry["name"] } else { &entry["index"] });
     for part in ["item", "page"] {
@@ -231,8 +232,11 @@ fn step(entry: &Value) -> String {
             told = format!("{told}, {part} {number}");
         }
     }
-    if entry["type"] == "probe" {
-        told.push_str(", probe");
+    match entry["type"].as_str() {
+        Some("probe") => told.push_str(", probe"),
+        Some("refresh") if entry["phase"] == "refresh" => "token".clone_into(&mut told),
+        Some("refresh") => told.push_str(", token"),
+        _ => {}
     }
     told
 }

@@ -289,6 +289,12 @@ fn an_override_that_no_longer_goes_with_its_definition_is_told_before_and_stops_
     assert_eq!(refused["refused"], json!({ "override_invalid": 1 }));
     let plan = place.run(&["replay", "plan", &id]).ended(0).stdout;
     assert!(plan.contains("integration_override"), "{plan}");
+    let again = patch_by_hand(&place, &id, &own, &["--dry-run"]).ended(2);
+    assert!(
+        again.stderr.contains(pointer),
+        "the override that is there, sent again, is told with its place: {}",
+        again.stderr
+    );
     patch_by_hand(&place, &id, &json!({ "integration_override": null }), &[]).ended(0);
     let before = asked(&provider);
     assert_eq!(replay(&place, &worker, &id)["status"], "validation_error");

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Ran, Reply, plan_of, run, start};
 use crate::lifecycle::{Class, Failure, ReasonCode, Task};
+use crate::upstream::SendError;
 
 fn config() -> Value {
     json!({
@@ -65,6 +66,18 @@ fn an_action_goes_on_where_a_worker_died() {
     given.task = Task::Action("sync_users".to_owned());
     let second = run(first.resumed(given), &[Reply::Json(201, json!({}))]);
     assert_eq!((second.ending().as_str(), &second.sent[0]), ("succeeded", &first.sent[1]));
+}
+
+#[test]
+fn an_unknown_outcome_of_an_action_is_told_with_what_can_be_done_about_it() {
+    let mut config = config();
+    config["actions"]["push"] = json!({ "type": "request", "config": { "method": "post", "path": "/push" } });
+    let mut given = start(&config, json!({}));
+    given.task = Task::Action("push".to_owned());
+    let ran = run(given, &[Reply::Lost(SendError::Timeout("no answer".to_owned()))]);
+    assert_eq!(ran.ending(), "action 0 outcome_unknown");
+    let message = &ran.failure().message;
+    assert!(message.contains("before the action is asked for again") && !message.contains("--resend"), "{message}");
 }
 
 #[test]

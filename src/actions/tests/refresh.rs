@@ -101,6 +101,28 @@ fn what_follows_from_a_failed_refresh_depends_on_its_class() {
 }
 
 #[test]
+fn a_refresh_that_fails_within_a_step_is_told_beside_what_made_it_necessary() {
+    let told = |context: Value, replies: &[Reply]| {
+        let trace = run(oauth(ask(), context), replies).stepper.trace().to_value();
+        let entries = trace.as_array().unwrap().iter();
+        json!(entries.map(|entry| json!([entry["type"], entry["attempt"], entry["error"]])).collect::<Vec<_>>())
+    };
+    let refused = Failure::permanent(ReasonCode::ClientRefused, "the client is refused");
+    let down = Failure::transient(ReasonCode::UpstreamUnavailable, "down");
+    let asked = [Reply::Json(401, json!({})), Reply::NoToken(refused)];
+    assert_eq!(
+        told(token("old", json!(null)), &asked),
+        json!([["request", 1, "the upstream answered 401"], ["refresh", 1, "the client is refused"]])
+    );
+    let replies = [Reply::NoToken(down), Reply::Token(token("new", json!(null))), Reply::Json(200, json!({}))];
+    assert_eq!(
+        told(token("old", json!(NOW_MS)), &replies),
+        json!([["refresh", 1, "down"], ["request", 1, null]]),
+        "one that succeeds is part of the step's attempt"
+    );
+}
+
+#[test]
 fn a_requests_without_authorization_needs_no_token() {
     let steps = json!([{ "type": "request", "config": { "path": "/a", "no_auth": true } }]);
     let ran = run(oauth(steps, token("old", json!(NOW_MS))), &[Reply::Json(200, json!({}))]);

@@ -303,3 +303,22 @@ fn what_a_refresh_wrote_is_the_runs_and_an_older_token_of_the_run_is_not() {
     assert_eq!(Value::Object(object(expected)), Value::Object(stepper.context().as_ref().clone()));
     assert_eq!(stepper.progress.writes["shard"], 7);
 }
+
+#[test]
+fn where_nothing_renews_a_credential_the_reason_says_what_would() {
+    for (method, words) in [
+        (AuthenticationMethod::ApiKey, "only where the definition offers no other credential"),
+        (AuthenticationMethod::Oauth2, "no token address, and there is no action `refresh_token`"),
+    ] {
+        let mut config =
+            json!({ "base_url": "https://api.example.test", "credentials": { "api_key": {}, "oauth2": {} } });
+        if method == AuthenticationMethod::ApiKey {
+            config["actions"] = definition(&json!([]))["actions"].clone();
+        }
+        let mut given = start(&config, account());
+        given.account.authentication_method = method;
+        let Err(failure) = Stepper::new(given).renewal(1, NOW_MS) else { panic!("{method:?} is renewed") };
+        assert_eq!(failure.code, ReasonCode::DefinitionInvalid);
+        assert!(failure.message.contains(words), "{}", failure.message);
+    }
+}
