@@ -114,7 +114,15 @@ pub fn written(
     redactor: &mut Redactor,
 ) -> (Map<String, Value>, Map<String, Value>) {
     let mut context = secrets::merge(account.context.clone(), before);
-    context.extend(ended.writes.clone());
+    for (key, value) in ended.writes.clone() {
+        match (context.get_mut(&key), value) {
+            // A token that was not written is left out, and may be another by now.
+            (Some(Value::Object(oauth)), Value::Object(over)) if key == "oauth" => oauth.extend(over),
+            (_, value) => {
+                context.insert(key, value);
+            }
+        }
+    }
     secrets::split(context, paths, redactor)
 }
 

@@ -186,10 +186,11 @@ impl Accounts {
         if let (Some(patch), Some(known)) = (&request.context, known) {
             context = patch::lay(known, context, patch.clone(), self.clock.now_ms()).map_err(PatchError::Fields)?;
         }
-        draft.kept = self.kept_of(account, &mut context, written).await?;
+        draft.kept = self.kept_of(account, &stored, &mut context, written).await?;
         let paths = SecretPaths::of(known);
         let own = secrets::of_definition(&plan, method, &stored);
-        let (clear, after) = secrets::split(context, &paths, &mut Redactor::new(&Map::new(), &own, &paths));
+        // What was secret stays so wherever else it stands: a key that was replaced may still open something.
+        let (clear, after) = secrets::split(context, &paths, &mut Redactor::new(&secret, &own, &paths));
         if after != secret {
             let ends_intent = patch::refreshes_with_another(&secret, &after);
             let in_flight =
@@ -215,16 +216,20 @@ impl Accounts {
         Ok(())
     }
 
-    /// Keeps the large values of a context that is to be written and not too large without them.
+    /// Keeps the large values of a context that is to be written and not too large without them. What runs made too large
+    /// may become smaller.
     async fn kept_of(
         &self,
         account: &Account,
+        stored: &Map<String, Value>,
         context: &mut Map<String, Value>,
         written: bool,
     ) -> Result<Vec<String>, PatchError> {
         let mut bare = context.clone();
         let values = large::take(&mut bare);
-        if Value::Object(bare.clone()).to_string().len() > MAX_CONTEXT_BYTES {
+        let length = |context: &Map<String, Value>| Value::Object(context.clone()).to_string().len();
+        let becomes = length(&bare);
+        if becomes > MAX_CONTEXT_BYTES && becomes >= length(stored) {
             return Err(PatchError::TooLarge);
         }
         if let Some(key) = values.keys().next()

@@ -75,11 +75,16 @@ pub const fn objection(account: &Candidate, unknown: Option<Unknown>) -> Option<
         Some(Status::Connecting) => Some(Ineligible::RunInProgress),
         Some(_) if account.has_run => Some(Ineligible::RunInProgress),
         Some(Status::Active) => Some(Ineligible::NotFailed),
-        Some(Status::PostInstallError | Status::ValidationError | Status::NeedsReauth) => match account.reason {
-            Some(ReasonCode::OutcomeUnknown) if unknown.is_none() => Some(Ineligible::OutcomeUnknown),
-            _ => None,
-        },
+        Some(Status::PostInstallError | Status::ValidationError | Status::NeedsReauth) => {
+            if unknown.is_none() && is_in_doubt(account) { Some(Ineligible::OutcomeUnknown) } else { None }
+        }
     }
+}
+
+/// Whether the phases ended without knowing what became of their last request. A run beside them may have given the
+/// account another reason since: the doubt is the run's, and goes only with an operator's word.
+const fn is_in_doubt(account: &Candidate) -> bool {
+    account.in_doubt || matches!(account.reason, Some(ReasonCode::OutcomeUnknown))
 }
 
 /// One account that is to run again.
@@ -128,7 +133,8 @@ impl Accounts {
             return Ok(Replayed::Refused(Ineligible::Changed));
         }
         let latest = self.store.runs(order.account, 1).await?.pop();
-        let (definition, progress) = match self.taken_up(order, &account, definition).await? {
+        let (definition, progress) = match self.taken_up(order, (&account, is_in_doubt(&candidate)), definition).await?
+        {
             Ok(taken) => taken,
             Err(ineligible) => return Ok(Replayed::Refused(ineligible)),
         };
@@ -160,10 +166,9 @@ impl Accounts {
     async fn taken_up(
         &self,
         order: &ReplayOrder<'_>,
-        account: &Account,
+        (account, is_unknown): (&Account, bool),
         definition: DefinitionHash,
     ) -> Result<Result<(DefinitionHash, Option<Sealed>), Ineligible>, StoreError> {
-        let is_unknown = account.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
         let (Some(word), Some(run), true) = (order.unknown, account.latest_run, is_unknown) else {
             return Ok(Ok((definition, None)));
         };
@@ -201,6 +206,7 @@ mod tests {
             updated_at_ms: 0,
             has_run: false,
             has_override: false,
+            in_doubt: false,
         }
     }
 
@@ -225,9 +231,13 @@ mod tests {
     fn an_unknown_outcome_is_repeated_only_when_that_is_asked_for() {
         let reason = Some(ReasonCode::OutcomeUnknown);
         let unknown = Candidate { reason, ..candidate(Some(Status::PostInstallError)) };
-        assert_eq!(objection(&unknown, None), Some(Ineligible::OutcomeUnknown));
-        for word in Unknown::ALL {
-            assert_eq!(objection(&unknown, Some(*word)), None);
+        let refused = Some(ReasonCode::CredentialRefused);
+        let besides = Candidate { reason: refused, in_doubt: true, ..candidate(Some(Status::NeedsReauth)) };
+        for unknown in [unknown, besides] {
+            assert_eq!(objection(&unknown, None), Some(Ineligible::OutcomeUnknown));
+            for word in Unknown::ALL {
+                assert_eq!(objection(&unknown, Some(*word)), None);
+            }
         }
     }
 }

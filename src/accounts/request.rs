@@ -6,9 +6,9 @@
 use uuid::Uuid;
 
 use super::enqueue::Asked;
-use super::{Accounts, Ineligible, PlanError, Spacing};
+use super::{Accounts, Ineligible, PlanError, Spacing, objection};
 use crate::definitions::Plan;
-use crate::lifecycle::{Cause, Phase, ReasonCode, Rejection};
+use crate::lifecycle::{Cause, Phase, Rejection};
 use crate::store::{Account, DefinitionHash, Enqueued, RunView, StoreError};
 
 /// How often an account is looked at again that changes meanwhile.
@@ -195,6 +195,12 @@ impl Accounts {
         Ok(Err(Refused::Account(Ineligible::Changed)))
     }
 
+    /// Whether a replay with its operator's word has to come first.
+    async fn is_in_doubt(&self, account: &Account) -> Result<bool, StoreError> {
+        let found = self.store.candidates(&[account.id]).await?;
+        Ok(found.iter().any(|candidate| objection(candidate, None) == Some(Ineligible::OutcomeUnknown)))
+    }
+
     /// What the run would be bound to, unless the account or its definition speaks against it.
     async fn objection_to(
         &self,
@@ -204,8 +210,7 @@ impl Accounts {
         if account.status.is_none() {
             return Ok(Err(Refused::Account(Ineligible::Deleted)));
         }
-        let is_unknown = account.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::OutcomeUnknown);
-        if is_unknown && matches!(demand, Demand::Rerun | Demand::Revalidate) {
+        if matches!(demand, Demand::Rerun | Demand::Revalidate) && self.is_in_doubt(account).await? {
             // The phases from their beginning would send the request again without anybody's word.
             return Ok(Err(Refused::Account(Ineligible::OutcomeUnknown)));
         }

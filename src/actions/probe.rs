@@ -4,6 +4,7 @@
 //! tell, or gets no answer, leaves the outcome unknown: nothing is sent on a guess.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -52,11 +53,14 @@ impl Stepper {
         failure
     }
 
-    /// Begins to look into an answer that was just lost. After a pause: what was sent may still be under way.
-    pub(super) fn begin_probe(&mut self, tick: Tick) -> Output {
+    /// Begins to look into an answer that was just lost, `passed` after its request went out. What was sent may still be
+    /// at work for as long as it would have been waited for.
+    pub(super) fn begin_probe(&mut self, step: &Step, passed: Duration, tick: Tick) -> Output {
+        let whole = self.start.limits.request_timeout;
+        let left = step.timeout.map_or(whole, |own| own.min(whole)).saturating_sub(passed);
         let pause = self.start.retry.pause_after(1, tick.jitter).unwrap_or_default();
         self.progress.step.turn.probe = Some(Tries::default());
-        self.wait(WaitReason::Backoff, pause)
+        self.wait(WaitReason::Backoff, pause.max(left))
     }
 
     /// The same for an answer that was lost with the worker that waited for it: by the time its probe goes out, the

@@ -22,11 +22,14 @@ impl Stepper {
     /// Goes on after a failed attempt of a request.
     pub(super) fn react(&mut self, step: &Step, request: &RequestPlan, refusal: Refusal, tick: Tick) -> Output {
         let Refusal { failure, retry_after, .. } = refusal;
+        let passed_ms = self.sent_at_ms.map_or(0, |sent_at_ms| tick.active_ms.saturating_sub(sent_at_ms));
         self.note(step, Mark::Error, tick, Some(&failure), None);
         self.last = Some(failure.clone());
         match failure.class {
             Class::Permanent => self.give_up_or_walk(step, failure, tick),
-            Class::OutcomeUnknown if step.probe.is_some() => self.begin_probe(tick),
+            Class::OutcomeUnknown if step.probe.is_some() => {
+                self.begin_probe(step, Duration::from_millis(passed_ms), tick)
+            }
             Class::OutcomeUnknown => self.fail(failure),
             Class::Unauthorized => self.unauthorized(step, request, failure, tick),
             Class::RateLimited => self.rate_limited(step, request, failure, retry_after, tick),

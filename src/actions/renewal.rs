@@ -70,6 +70,8 @@ pub struct Change {
     pub context: Map<String, Value>,
     /// What an action wrote beside the token.
     pub writes: Map<String, Value>,
+    /// Whether the refresh token is another than before: only then a lost answer no longer concerns it.
+    pub replaces: bool,
 }
 
 impl Stepper {
@@ -118,7 +120,11 @@ impl Stepper {
     pub fn adopt(&mut self, change: &Change) {
         self.dirty |= context::forget_token(&mut self.progress.writes);
         context::write(&mut self.progress.writes, &change.writes);
-        let mut context = change.context.clone();
+        self.rebase(change.context.clone());
+    }
+
+    /// Takes the account's context as it became, under what the run wrote to it.
+    pub fn rebase(&mut self, mut context: Map<String, Value>) {
         context::lay(&mut context, &self.progress.writes);
         self.context = Arc::new(context);
         self.scope = None;
@@ -147,7 +153,8 @@ impl Renewal {
                     Ok(NewToken(token)) => {
                         let context = Map::clone(&self.context);
                         let context = grant::apply(context, token, tick.now_ms, plan.fallback_expiry_s);
-                        Over::Renewed(Change { context, writes: Map::new() })
+                        let replaces = self.replaces(&context);
+                        Over::Renewed(Change { context, writes: Map::new(), replaces })
                     }
                     Err(why) => Over::NotRenewed(why, None),
                 })
@@ -160,7 +167,7 @@ impl Renewal {
     pub fn late(self, now_ms: i64) -> Over {
         let message = format!("the action `{REFRESH_TOKEN}` did not end within {} s", grant::TIMEOUT.as_secs());
         let failure = Failure::transient(ReasonCode::DeadlineExceeded, message);
-        Over::NotRenewed(NotRenewed::Transient(failure), self.change(now_ms).map(|(change, _)| change))
+        Over::NotRenewed(NotRenewed::Transient(failure), self.change(now_ms, false).map(|(change, _)| change))
     }
 
     /// Whether it may hold a thread for long between two requests.
@@ -206,7 +213,7 @@ impl Renewal {
                 ) => break Some((step, failure)),
             }
         };
-        let change = self.change(tick.now_ms);
+        let change = self.change(tick.now_ms, over.is_none());
         Turn::Over(match (over, change) {
             (Some((step, failure)), change) => {
                 Over::NotRenewed(self.sorted(step.as_deref(), failure), change.map(|(change, _)| change))
@@ -223,25 +230,45 @@ impl Renewal {
         })
     }
 
-    /// What the action brought so far, and whether that renews the token; none when it brought nothing.
-    fn change(&self, now_ms: i64) -> Option<(Change, bool)> {
+    /// What the action brought so far, and whether that renews the token; none when it brought nothing. Of an action that
+    /// did not succeed, a result is none: an access token in it may be another's. A refresh token that came with it is
+    /// kept all the same, since it may have replaced the old one.
+    fn change(&self, now_ms: i64, has_succeeded: bool) -> Option<(Change, bool)> {
         let Means::Action(performed) = &self.means else { return None };
         let mut writes = performed.stepper.progress.writes.clone();
         let written = take_token(&mut writes);
-        let brought = [written.as_ref(), performed.stepper.result().and_then(Value::as_object)];
-        let has_access = |token: &&Map<String, Value>| token.get("access_token").is_some_and(token::is_sendable);
-        let access = brought.into_iter().flatten().find(has_access);
-        if access.is_none() && written.is_none() && writes.is_empty() {
+        let is_written = written.is_some();
+        let mut token = written.unwrap_or_default();
+        if let Some(result) = performed.stepper.result().and_then(Value::as_object).filter(|it| has_access(it))
+            && !has_access(&token)
+        {
+            let counts = |name: &str, value| match name {
+                "refresh_token" => token::is_sendable(value),
+                _ => has_succeeded,
+            };
+            let members = result.iter().filter(|(name, value)| counts(name, value));
+            token.extend(members.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        if token.is_empty() && !is_written && writes.is_empty() {
             return None;
         }
-        let renews = access.is_some() || written.is_none();
+        let brings = has_access(&token);
         let mut context = Map::clone(&self.context);
         context::lay(&mut context, &writes);
-        if let Some(token) = access.or(written.as_ref()) {
+        if brings {
             let expiry = self.plan.credential(self.method).and_then(|plan| plan.fallback_expiry_s);
-            context = grant::apply(context, token.clone(), now_ms, expiry);
+            context = grant::apply(context, token, now_ms, expiry);
+        } else if !token.is_empty() {
+            // The access token is the old one, and so is its expiry.
+            let token = Map::from_iter([("token".to_owned(), Value::Object(token))]);
+            context::write(&mut context, &Map::from_iter([("oauth".to_owned(), Value::Object(token))]));
         }
-        Some((Change { context, writes }, renews))
+        let replaces = self.replaces(&context);
+        Some((Change { context, writes, replaces }, brings || !is_written))
+    }
+
+    fn replaces(&self, context: &Map<String, Value>) -> bool {
+        token::refresh_token(context) != token::refresh_token(&self.context)
     }
 
     /// What the failure of a step means for the token.
@@ -292,6 +319,10 @@ impl Performed {
 
 fn word_of(response: &Response) -> Option<String> {
     grant::error_word(&grant::parsed(response)).map(str::to_owned)
+}
+
+fn has_access(token: &Map<String, Value>) -> bool {
+    token.get("access_token").is_some_and(token::is_sendable)
 }
 
 /// Takes a token out of what was written to a context.

@@ -19,6 +19,22 @@ pub fn refresh_token(context: &Map<String, Value>) -> Option<&str> {
     token(context)?.get("refresh_token")?.as_str().filter(|token| !token.is_empty())
 }
 
+/// Whether the two contexts hold different tokens.
+#[must_use]
+pub fn is_another(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    let access = |context| token(context).and_then(|token| token.get("access_token"));
+    access(before) != access(after) || refresh_token(before) != refresh_token(after)
+}
+
+/// Gives `context` the token of another one.
+pub fn replace(context: &mut Map<String, Value>, of: &Map<String, Value>) {
+    let Some(token) = token(of).cloned().map(Value::Object) else { return };
+    let oauth = context.entry("oauth").or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(oauth) = oauth {
+        oauth.insert("token".to_owned(), token);
+    }
+}
+
 /// When the access token expires, in milliseconds since the epoch, if that is known.
 #[must_use]
 pub fn expires_at_ms(context: &Map<String, Value>) -> Option<i64> {

@@ -129,7 +129,7 @@ pub(super) struct Driver<'a> {
     pub(super) quadratic: bool,
     /// The members of the context that came out of the object store, as the account has them.
     pub(super) fetched: Map<String, Value>,
-    /// The context as the run found it.
+    /// The context as the run found it, with the secrets that were stored since and not by its steps.
     pub(super) context_before: Arc<Map<String, Value>>,
     /// Where the last request went.
     pub(super) way: Option<Way>,

@@ -8,8 +8,8 @@ use super::begin::too_late;
 use super::drive::{Driver, Stop};
 use crate::accounts::Ended;
 use crate::actions::{MAX_MESSAGE_BYTES, Outcome, Stepper};
-use crate::credentials::Redactor;
 use crate::credentials::secrets::{self, SecretPaths};
+use crate::credentials::{Redactor, token};
 use crate::lifecycle::{Ending, Failure, Phase, Reason, ReasonCode};
 
 /// The most of a provider's words that is shown, in bytes.
@@ -92,7 +92,13 @@ fn written(
         return Map::new();
     }
     let differ = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
-    let writes: Map<_, _> = differ.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut writes: Map<_, _> = differ.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if token::token(before) == token::token(after)
+        && let Some(Value::Object(oauth)) = writes.get_mut("oauth")
+    {
+        // What stands beside the token may be written, and somebody else may have replaced the token meanwhile.
+        oauth.shift_remove("token");
+    }
     if !writes.is_empty() {
         let (_, secret) = secrets::split(Map::clone(after), paths, redactor);
         redactor.learn(&secret);

@@ -30,6 +30,8 @@ pub struct Candidate {
     pub has_run: bool,
     /// Whether it has an override of its own.
     pub has_override: bool,
+    /// Whether its phases ended without knowing what became of their last request, whatever its reason says by now.
+    pub in_doubt: bool,
 }
 
 /// A place in the order of failing: time, then id.
@@ -194,11 +196,14 @@ pub enum Settlement {
 }
 
 /// The columns of [`candidate`]; `a` is the account.
+///
+/// `in_doubt` is no EXISTS: PostgreSQL would read all runs for a page of accounts.
 macro_rules! candidate_columns {
     () => {
         "a.id, a.tenant_id, a.integration_name, a.environment_integration_id, a.status, a.reason, a.sequence, \
     a.updated_at, EXISTS (SELECT 1 FROM runs r WHERE r.account_id = a.id AND r.state <> 'finished') AS has_run, \
-    EXISTS (SELECT 1 FROM account_overrides o WHERE o.account_id = a.id) AS has_override"
+    EXISTS (SELECT 1 FROM account_overrides o WHERE o.account_id = a.id) AS has_override, \
+    coalesce((SELECT l.outcome = 'outcome_unknown' FROM runs l WHERE l.id = a.latest_run), false) AS in_doubt"
     };
 }
 pub(super) use candidate_columns;
@@ -219,6 +224,7 @@ pub(super) fn candidate(row: &impl rows::Columns) -> Row<Candidate> {
         updated_at_ms: rows::must(row.int("updated_at")?, "updated_at")?,
         has_run: rows::must(row.flag("has_run")?, "has_run")?,
         has_override: rows::must(row.flag("has_override")?, "has_override")?,
+        in_doubt: rows::must(row.flag("in_doubt")?, "in_doubt")?,
     })
 }
 

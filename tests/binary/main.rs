@@ -28,6 +28,7 @@ mod import_refusals;
 mod keys;
 mod large_values;
 mod outage;
+mod patch_races;
 mod patches;
 mod postgres;
 mod providers;

@@ -4,24 +4,25 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
+use tidewaiter::app::stub::Faults;
 
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
 use crate::support::{Answer, Place, Provider, Ran, Request, Worker, api_key, eventually, oauth, post};
 
-fn up() -> (Provider, Place, Worker) {
+pub fn up() -> (Provider, Place, Worker) {
     let provider = Provider::start();
     let place = Place::of(&provider);
     let worker = place.worker();
     (provider, place, worker)
 }
 
-fn patch(worker: &Worker, id: &str, body: &Value) -> Answer {
+pub fn patch(worker: &Worker, id: &str, body: &Value) -> Answer {
     let (path, body) = (format!("/integrated-account/{id}"), body.to_string());
     Request { method: "PATCH", path: &path, headers: &[], body: body.as_bytes() }.send(worker.api).unwrap()
 }
 
-fn id_of(account: &Value) -> String {
+pub fn id_of(account: &Value) -> String {
     account["id"].as_str().unwrap().to_owned()
 }
 
@@ -168,6 +169,24 @@ fn a_context_is_patched_by_key_and_what_is_secret_in_it_is_kept_and_not_told() {
 }
 
 #[test]
+fn a_secret_that_was_replaced_or_whose_place_is_none_any_more_is_not_told() {
+    let (_provider, _place, worker) = up();
+    let key = "good-canary-4711";
+    let context = json!({ "api_key": key, "subdomain": "a", "link": format!("https://a.test/?key={key}") });
+    let id = id_of(&worker.import(&api_key("a", &context)));
+    let changed = patch(&worker, &id, &json!({ "context": { "api_key": "good-key", "note": 1 } })).with(200);
+    assert!(changed["context"]["note"] == 1 && !changed.to_string().contains("canary"), "{changed}");
+    let own = json!({ "credentials": { "api_key": { "config": { "fields": [
+        { "name": "door", "type": "password" }, { "name": "subdomain" },
+    ] } } } });
+    patch(&worker, &id, &json!({ "integration_override": own, "context": { "door": "canary-4712" } })).with(200);
+    patch(&worker, &id, &json!({ "integration_override": null })).with(200);
+    let events = worker.get(&format!("/integrated-account/{id}/events")).with(200).to_string();
+    assert!(events.contains("\"note\"") && !events.contains("canary"), "{events}");
+    worker.stop();
+}
+
+#[test]
 fn what_cannot_be_changed_or_run_is_refused_by_name() {
     let (_provider, _place, worker) = up();
     let account = worker.import(&api_key("a", &json!({ "api_key": "good-key", "subdomain": "a" })));
@@ -299,5 +318,21 @@ fn an_override_that_no_longer_goes_with_its_definition_is_told_before_and_stops_
     let before = asked(&provider);
     assert_eq!(replay(&place, &worker, &id)["status"], "validation_error");
     assert_eq!(asked(&provider), before + 1);
+    worker.stop();
+}
+
+#[test]
+fn a_token_that_is_patched_while_the_old_ones_refresh_fails_is_used_and_the_old_one_not_sent_again() {
+    let (provider, _place, worker) = up();
+    let mut body = oauth("a", "good");
+    body["context"]["oauth"]["token"]["expires_in"] = json!(1);
+    provider.set_faults(Faults { unavailable_percent: 100, latency_ms: 3_000, ..Faults::default() });
+    let id = id_of(&post(worker.api, &[], &body).with(201));
+    eventually("the token is refreshed", || (provider.requests("POST /oauth/token") == 1).then_some(()));
+    provider.set_faults(Faults::default());
+    let token = json!({ "access_token": "good-2", "refresh_token": "rt-2", "expires_in": 3600 });
+    patch(&worker, &id, &json!({ "context": { "oauth": { "token": token } } })).with(200);
+    assert_eq!(worker.settled(&id)["status"], "active");
+    assert_eq!(provider.requests("POST /oauth/token"), 1);
     worker.stop();
 }

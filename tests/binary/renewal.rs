@@ -23,6 +23,15 @@ pub fn renewed_by_action(place: &Place) {
     fs::write(&file, document.to_string()).unwrap();
 }
 
+/// Has that action keep its ticket in the context.
+fn keeps_ticket(place: &Place) {
+    let file = place.path("integrations/harbour.json");
+    let mut document: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let steps = document["config"]["actions"]["refresh_token"]["steps"].as_array_mut().unwrap();
+    steps.insert(1, json!({ "type": "set_context", "config": { "ticket": "{{= $string(steps.ticket.result) }}" } }));
+    fs::write(&file, document.to_string()).unwrap();
+}
+
 fn up() -> (Provider, Place, Worker) {
     let provider = Provider::start();
     let place = Place::of(&provider);
@@ -66,7 +75,12 @@ fn a_refusal_of_the_actions_request_needs_the_person_again_and_is_told_with_its_
 
 #[test]
 fn a_token_whose_renewal_a_dying_worker_left_behind_is_sent_once_more_and_never_a_third_time() {
-    let (provider, place, worker) = up();
+    let provider = Provider::start();
+    let place = Place::of(&provider);
+    renewed_by_action(&place);
+    // What is written before the answer is lost makes no other token of it.
+    keeps_ticket(&place);
+    let worker = place.worker();
     let mut body = oauth("a", "expired");
     body["context"]["oauth"]["token"]["refresh_token"] = json!("rt-hang");
     let id = post(worker.api, &[], &body).with(201)["id"].as_str().unwrap().to_owned();

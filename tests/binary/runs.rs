@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
+use crate::patches::patch;
 use crate::postgres::is_tested;
 use crate::shared::services::Services;
-use crate::support::{Answer, INSTALL, Place, Provider, Request, Upstream, Worker, api_key, eventually, oauth, post};
+use crate::support::{Answer, Place, Provider, Request, Upstream, Worker, api_key, eventually, oauth};
 
 /// The paths at the upstream, in the order in which one run asks for them.
 const PHASES: [&str; 2] = ["GET /answer/json", "GET /answer/xml"];
@@ -36,6 +37,7 @@ fn dock(upstream: &Upstream) -> Value {
                 "refused": request("get", "/status/401"),
                 "hang": request("post", "/answer/never"),
                 "think": { "type": "transform", "config": "42" },
+                "swell": { "steps": [request("get", "/answer/large"), update("{ 'a': $previous, 'b': $previous }")] },
             },
         },
     })
@@ -190,6 +192,21 @@ fn a_refused_credential_is_told_and_only_an_answered_request_brings_the_account_
 }
 
 #[test]
+fn a_context_that_an_action_made_too_large_can_be_patched_to_be_smaller_and_not_larger() {
+    let upstream = Upstream::start();
+    let place = place(&upstream, &[]);
+    let worker = place.worker();
+    let id = active(&worker);
+    assert_eq!(act(&worker, &id, "swell")["outcome"], "succeeded");
+    let patched = |context: &Value| patch(&worker, &id, &json!({ "context": context }));
+    patched(&json!({ "note": "one more" })).with(413);
+    patched(&json!({ "a": null })).with(200);
+    patched(&json!({ "note": "one more" })).with(413);
+    patched(&json!({ "b": null, "note": "one more" })).with(200);
+    worker.stop();
+}
+
+#[test]
 fn the_phases_run_again_when_they_are_asked_for() {
     let upstream = Upstream::start();
     let place = place(&upstream, &[]);
@@ -262,7 +279,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
     }
     let unknown = ask(&worker, &format!("/{id}/actions/synk"), &[], &json!({})).json();
     assert!(
-        unknown["detail"].as_str().unwrap().ends_with("it has fail, hang, refused, sync, think, touch"),
+        unknown["detail"].as_str().unwrap().ends_with("it has fail, hang, refused, swell, sync, think, touch"),
         "{unknown}"
     );
     let said = place.run(&["runs", "start", &id, "--action", "post_install"]).ended(2).stderr;
@@ -304,25 +321,36 @@ fn the_command_line_asks_beside_a_worker_and_without_one() {
 fn phases_are_not_run_again_over_an_unknown_outcome() {
     let upstream = Upstream::start();
     let place = place(&upstream, &[]);
+    let worker = place.worker();
+    let id = active(&worker);
+    worker.stop();
     let mut changed = dock(&upstream);
     changed["config"]["actions"]["post_install"]["config"] = json!({ "method": "post", "path": "/answer/never" });
     place.scratch.write("integrations/dock.json", changed.to_string());
     let worker = place.worker();
-    let body = api_key("a", &json!({ "api_key": "k" }));
-    assert_eq!(body["environment_integration_id"], INSTALL);
-    let id = post(worker.api, &[], &body).with(201)["id"].as_str().unwrap().to_owned();
-    eventually("the request is under way", || (!upstream.saw("dock").is_empty()).then_some(()));
+    ask(&worker, "/run-post-install-actions", &[], &json!({ "id": id })).with(202);
+    let is_under_way = || upstream.saw("dock").iter().any(|said| said == "POST /answer/never").then_some(());
+    eventually("the request is under way", is_under_way);
     worker.kill();
     let worker = place.worker();
     assert_eq!(worker.settled(&id)["reason"]["code"], "outcome_unknown");
-    for path in ["/run-post-install-actions", "/revalidate"] {
-        let refused = ask(&worker, path, &[], &json!({ "id": id })).with(409);
-        assert_eq!(refused["reason_code"], "outcome_unknown");
-    }
+    let nobody_repeats_it = || {
+        for path in ["/run-post-install-actions", "/revalidate"] {
+            let refused = ask(&worker, path, &[], &json!({ "id": id })).with(409);
+            assert_eq!(refused["reason_code"], "outcome_unknown");
+        }
+        let refused = place.run(&["replay", "start", &id, "--json"]).ended(1).json();
+        assert_eq!(refused["refused"], json!({ "outcome_unknown": 1 }));
+    };
+    nobody_repeats_it();
     // An action beside it changes nothing about that, nor about what a replay goes on from.
     act(&worker, &id, "fail");
     let now = account(&worker, &id);
     assert_eq!((&now["reason"]["code"], &now["context"]["tried"]), (&json!("outcome_unknown"), &json!(true)));
+    // Nor does one that gives the account another reason.
+    act(&worker, &id, "refused");
+    assert_eq!(account(&worker, &id)["reason"]["code"], "credential_refused");
+    nobody_repeats_it();
     place.run(&["replay", "start", &id, "--skip", "--json"]).ended(0);
     let now = eventually("the account is active", || {
         let now = account(&worker, &id);

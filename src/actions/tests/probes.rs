@@ -48,7 +48,7 @@ fn a_probe_that_finds_the_effect_stands_for_the_answer() {
         assert_eq!(ran.ending(), "succeeded", "{expression:?}");
         let trace = ran.stepper.trace().to_value();
         assert_eq!(trace[2]["result"], json!({ "was": expected, "response": null }));
-        assert_eq!(ran.log, ["save", "send", "Backoff 500", "send"]);
+        assert_eq!(ran.log, ["save", "send", "Backoff 29000", "send"]);
         assert_eq!(ran.sent[1].method, "GET");
         assert_eq!((trace[0]["class"].clone(), trace[1]["type"].clone()), (json!("outcome_unknown"), json!("probe")));
         // The probe is asked, and nobody has to decide.
@@ -62,7 +62,7 @@ fn a_probe_that_finds_none_lets_the_request_be_made_again_as_often_as_the_policy
         let ran =
             run(start(&config(&json!({})), json!({})), &[lost(), none.clone(), Reply::Json(201, json!({ "id": 8 }))]);
         assert_eq!(ran.ending(), "succeeded");
-        assert_eq!(ran.log, ["save", "send", "Backoff 500", "send", "save", "Backoff 500", "save", "send"]);
+        assert_eq!(ran.log, ["save", "send", "Backoff 29000", "send", "save", "Backoff 500", "save", "send"]);
         assert_eq!(ran.sent[2], ran.sent[0]);
         let mut replies = Vec::new();
         for _ in 0..5 {
@@ -125,6 +125,18 @@ fn a_probe_is_tried_and_its_token_refreshed_like_any_read() {
     let ran = run(given, &replies);
     assert_eq!(ran.ending(), "succeeded");
     assert_eq!(ran.sent.iter().filter(|request| request.method == "POST").count(), 1);
+}
+
+#[test]
+fn a_probe_waits_as_long_as_the_lost_request_may_still_be_at_work() {
+    for (members, pause) in [(json!({}), 29_000), (json!({ "timeout_ms": 5_000 }), 4_000)] {
+        let ran = run(start(&config(&members), json!({})), &[lost(), found(&json!([{ "id": 7 }]))]);
+        assert_eq!(ran.log, ["save", "send", &format!("Backoff {pause}"), "send"]);
+    }
+    let mut given = start(&config(&json!({})), json!({}));
+    given.limits.request_timeout = std::time::Duration::from_secs(1);
+    let ran = run(given, &[lost(), found(&json!([{ "id": 7 }]))]);
+    assert_eq!(ran.log[2], "Backoff 500", "it was waited for to the end");
 }
 
 #[test]

@@ -49,6 +49,14 @@ impl Ran {
         }
     }
 
+    /// Whether what it brought replaces the refresh token.
+    fn replaces(&self) -> bool {
+        match &self.over {
+            Over::Renewed(change) | Over::NotRenewed(_, Some(change)) => change.replaces,
+            Over::NotRenewed(_, None) => false,
+        }
+    }
+
     fn kept(&self) -> Option<Value> {
         match &self.over {
             Over::NotRenewed(_, kept) => kept.as_ref().map(|change| Value::Object(change.context.clone())),
@@ -253,6 +261,46 @@ fn a_token_that_was_written_before_a_later_step_failed_is_kept() {
 }
 
 #[test]
+fn of_a_result_before_a_step_that_failed_no_access_token_is_taken_but_a_new_refresh_token() {
+    let exchange =
+        json!({ "type": "request", "name": "exchange", "config": { "method": "post", "path": "/x", "no_auth": true } });
+    let of_the_app = Reply::Json(200, json!({ "access_token": "app", "expires_in": 60 }));
+    let lost = Reply::Lost(SendError::Timeout("h".to_owned()));
+    let ran = renew(&json!([post(), exchange]), &[of_the_app, lost.clone()]);
+    assert_eq!(ran.failed(), ("unknown", ReasonCode::OutcomeUnknown));
+    assert!(ran.kept().is_none() && !ran.replaces());
+    let ran = renew(&json!([post(), exchange]), &[new_token(), lost]);
+    let mut expected = account();
+    expected["oauth"]["token"]["refresh_token"] = json!("r2");
+    assert_eq!(ran.kept(), Some(expected));
+    assert!(ran.replaces());
+}
+
+#[test]
+fn what_is_written_beside_the_token_replaces_none() {
+    let write = json!({ "type": "set_context", "config": { "ticket": "{{steps.ask.result.ticket}}" } });
+    let ask = json!({ "type": "request", "name": "ask", "config": { "path": "/ticket", "no_auth": true } });
+    let lost = Reply::Lost(SendError::Timeout("h".to_owned()));
+    let ran = renew(&json!([ask, write, post()]), &[Reply::Json(200, json!({ "ticket": "t" })), lost]);
+    assert_eq!(ran.kept().unwrap()["ticket"], "t");
+    assert!(!ran.replaces());
+}
+
+#[test]
+fn a_refresh_token_that_was_written_stays_beside_an_access_token_that_resulted() {
+    let half = json!({ "type": "set_context", "config": { "oauth": { "token": { "refresh_token": "r2" } } } });
+    let ran = renew(&json!([half, post()]), &[Reply::Json(200, json!({ "access_token": "a2", "refresh_token": "" }))]);
+    assert!(ran.replaces());
+    assert_eq!(ran.renewed().context["oauth"]["token"], json!({ "access_token": "a2", "refresh_token": "r2" }));
+}
+
+#[test]
+fn an_unknown_outcome_of_a_renewal_is_told_without_advice_that_concerns_steps() {
+    let ran = renew(&json!([post()]), &[Reply::Lost(SendError::Timeout("h".to_owned()))]);
+    assert!(!ran.message().contains("--resend"), "{}", ran.message());
+}
+
+#[test]
 fn nothing_is_kept_of_an_action_that_failed_and_wrote_nothing() {
     assert!(renew(&json!([post()]), &[Reply::Json(400, json!({}))]).kept().is_none());
 }
@@ -297,6 +345,7 @@ fn what_a_refresh_wrote_is_the_runs_and_an_older_token_of_the_run_is_not() {
     let change = Change {
         context: object(json!({ "oauth": { "token": { "access_token": "a2" } }, "shard": 7 })),
         writes: object(json!({ "shard": 7 })),
+        replaces: false,
     };
     stepper.adopt(&change);
     let expected = json!({ "oauth": { "token": { "access_token": "a2" } }, "shard": 7, "kept": 2 });

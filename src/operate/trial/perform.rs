@@ -276,7 +276,7 @@ impl Trial {
             Over::Renewed(change) => (None, Some(change)),
             Over::NotRenewed(why, change) => (Some(why), change),
         };
-        let lost_before = repeated && change.is_none();
+        let lost_before = repeated && !change.as_ref().is_some_and(|change| change.replaces);
         if let Some(change) = change {
             self.stepper.adopt(&change);
             let (_, secret) = secrets::split(change.context, &self.paths, &mut self.redactor);

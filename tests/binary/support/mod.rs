@@ -11,7 +11,7 @@ mod worker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use cli::{Ran, bare};
+pub use cli::{Ran, bare, worked};
 pub use http::{Answer, Request, Stream, get, post};
 pub use mq::{Mq, with_id};
 pub use place::{DISABLED, INSTALL, Place, Scratch, api_key, envelope, installs, oauth};

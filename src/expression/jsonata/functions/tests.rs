@@ -81,17 +81,51 @@ fn lists_as_long_as_they_may_be_are_worked_through_once() {
     ]);
 }
 
-#[test]
-fn what_is_kept_once_is_what_the_engine_alone_keeps_and_takes_no_square_of_time() {
+/// Lists in which much is equal that is not written alike.
+fn alike() -> Value {
     let few: Value = (0..900).map(|index| json!({"a": index % 300, "b": [index % 300, 1.0]})).collect();
     let turned: Value = (0..900).map(|index| json!({"b": [index % 300, 1], "a": index % 300})).collect();
-    let x = json!({ "few": few, "turned": turned, "same": vec![json!({"k": "v"}); 1000], "zeros": vec![-0.0; 500] });
+    // Each thrice, and more different ones than the engine would be left with.
+    let mixed: Value = (0..900_u32)
+        .map(|index| {
+            let (number, double, is_first) = (index % 300, f64::from(index % 300), index < 300);
+            match number % 5 {
+                0 if is_first => json!(number),
+                0 => json!(if number == 0 { -0.0 } else { double }),
+                1 => json!(9_007_199_254_740_990_u64 + u64::from(number)),
+                2 => json!(number.to_string()),
+                3 if is_first => json!({ "": number, "\"": ["1,2"], "\u{1}": [1, 2] }),
+                3 => json!({ "\u{1}": [1.0, 2], "\"": ["1,2"], "": double }),
+                _ => json!([[], {}, [double], [[number]], [null], null, 0.1 + 0.2, 1e21, 5e-324]),
+            }
+        })
+        .collect();
+    let deep: Value =
+        (0..900).map(|index| json!({ "a": [{ "x": index % 300, "y": { "p": 1, "q": [1.0, 2] } }] })).collect();
+    json!({ "few": few, "turned": turned, "same": vec![json!({"k": "v"}); 1000], "zeros": vec![-0.0; 500],
+        "mixed": mixed, "deep": deep })
+}
+
+#[test]
+fn what_is_kept_once_is_what_the_engine_alone_keeps_and_takes_no_square_of_time() {
+    let x = alike();
     for source in [
         "$distinct(few)",
         "$distinct($append(few, turned))",
         "$distinct(same)",
         "$distinct(same.k)",
         "$distinct(zeros)",
+        "$distinct(mixed)",
+        "$distinct(deep)",
+        "$distinct([[few.a], few.a])",
+        "[$distinct(few.a)]",
+        "[$distinct([few.a])]",
+        "{'d': $distinct(few.a)[]}",
+        "$distinct(few.a)[0]",
+        "$distinct(few)[a = 7]",
+        "few.a ~> $distinct() ~> $sum()",
+        "few.$distinct(b)",
+        "$distinct('a')",
         "$distinct(nothing)",
         "$distinct(few.a)",
         "few ~> $distinct ~> $count",
