@@ -6,7 +6,7 @@ use crate::definitions::{AnswerFormat, ResponseFormat};
 use crate::expression::xml;
 use crate::upstream::Response;
 
-/// The most cells of a table.
+/// The most cells of a table; the message below repeats it.
 const MAX_CELLS: usize = 500_000;
 
 /// A body that was read.
@@ -23,16 +23,18 @@ pub(super) fn body(response: &Response, format: AnswerFormat) -> Parsed {
     if response.status == 204 || bytes.is_empty() {
         return Parsed { body: Value::Null, broken: None };
     }
-    let (read, broken) = match format.format {
-        Some(ResponseFormat::Json) => (json(bytes), "the answer is no JSON, which `api_response_format` says it is"),
-        Some(ResponseFormat::Xml) => (xml(bytes), "the answer is no XML, which `api_response_format` says it is"),
-        Some(ResponseFormat::Csv) => (csv(bytes), "the answer is no table, which `api_response_format` says it is"),
-        Some(ResponseFormat::Text) => (Some(text(bytes)), ""),
+    let read = match format.format {
+        Some(ResponseFormat::Json) => {
+            json(bytes).ok_or("the answer is no JSON, which `api_response_format` says it is")
+        }
+        Some(ResponseFormat::Xml) => xml(bytes).ok_or("the answer is no XML, which `api_response_format` says it is"),
+        Some(ResponseFormat::Csv) => csv(bytes),
+        Some(ResponseFormat::Text) => Ok(text(bytes)),
         None => return by_type(response, bytes, format.strict),
     };
     match read {
-        Some(body) => Parsed { body, broken: None },
-        None => Parsed { body: text(bytes), broken: (format.strict != Some(false)).then_some(broken) },
+        Ok(body) => Parsed { body, broken: None },
+        Err(broken) => Parsed { body: text(bytes), broken: (format.strict != Some(false)).then_some(broken) },
     }
 }
 
@@ -87,23 +89,28 @@ fn text(bytes: &[u8]) -> Value {
 }
 
 /// Each row as an object by the first row's names. What a row lacks is absent, what it has beyond the names is left out.
-fn csv(bytes: &[u8]) -> Option<Value> {
+fn csv(bytes: &[u8]) -> Result<Value, &'static str> {
+    let none = |_| "the answer is no table, which `api_response_format` says it is";
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let names: Vec<String> =
-        reader.byte_headers().ok()?.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+    let names: Vec<String> = reader
+        .byte_headers()
+        .map_err(none)?
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+        .collect();
     let mut rows = Vec::new();
     let mut cells = 0;
     for record in reader.byte_records() {
-        let record = record.ok()?;
+        let record = record.map_err(none)?;
         cells += record.len();
         if cells > MAX_CELLS {
-            return None;
+            return Err("the answer is a table of more than 500,000 cells: ask for fewer rows at once");
         }
         let row: Map<String, Value> =
             names.iter().zip(&record).map(|(name, cell)| (name.clone(), text(cell))).collect();
         rows.push(Value::Object(row));
     }
-    Some(Value::Array(rows))
+    Ok(Value::Array(rows))
 }
 
 #[cfg(test)]

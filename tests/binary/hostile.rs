@@ -16,7 +16,7 @@ use crate::support::{bare, worked};
 pub const EACH: Duration = if cfg!(debug_assertions) { Duration::from_secs(15) } else { Duration::from_secs(1) };
 
 /// What the process may hold longer than it has use for.
-const KEPT_BYTES: u64 = 160 << 20;
+pub const KEPT_BYTES: u64 = 160 << 20;
 
 /// That an expression took longer than it may: in a build for tests, beside others, also one that is quick as shipped.
 const OUT_OF_TIME: &str = "D1012";
@@ -99,7 +99,7 @@ impl Spent {
 }
 
 /// The memory that a process takes; none where the system does not tell.
-fn resident(process: u32) -> Option<u64> {
+pub fn resident(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)

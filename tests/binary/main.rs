@@ -21,6 +21,7 @@ mod events;
 mod examples;
 mod gates;
 mod hostile;
+mod hostile_at_work;
 mod hostile_definitions;
 mod import;
 mod import_refusals;

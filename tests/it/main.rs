@@ -17,6 +17,7 @@ mod debug;
 mod exchange;
 mod fuzz;
 mod guide;
+mod hostile;
 mod objects;
 mod operate;
 mod recorded;

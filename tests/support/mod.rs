@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 pub mod client;
+pub mod hostile;
 pub mod proxy;
 pub mod raw;
 pub mod services;

@@ -55,6 +55,11 @@ impl Worker {
         Self { child, api, probes, stdout, stderr }
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Imports over HTTP and waits for the terminal status.
     #[track_caller]
     pub fn import(&self, body: &Value) -> Value {

@@ -5,6 +5,7 @@ mod answers;
 mod echo;
 mod limits;
 mod pages;
+mod recorded;
 mod wire;
 
 use std::collections::HashMap;
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
+use recorded::Recorded;
+use serde_json::Value;
 use wire::{Answer, Asked};
 
 type Log = Arc<Mutex<HashMap<String, Vec<(String, Instant)>>>>;
@@ -27,14 +30,20 @@ pub struct Upstream {
 
 impl Upstream {
     pub fn start() -> Self {
+        Self::playing(HashMap::new())
+    }
+
+    /// The same, with recorded exchanges for some cases.
+    pub fn playing(scripts: HashMap<String, Vec<Value>>) -> Self {
+        let recorded = Arc::new(Recorded::of(scripts));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let log = Log::default();
         let all = Arc::clone(&log);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let log = Arc::clone(&all);
-                thread::spawn(move || serve(stream, &log));
+                let (log, recorded) = (Arc::clone(&all), Arc::clone(&recorded));
+                thread::spawn(move || serve(stream, &log, &recorded));
             }
         });
         Self { address, log }
@@ -57,7 +66,7 @@ impl Upstream {
 }
 
 /// One request a connection. A client that goes away while it is answered has its reasons.
-fn serve(mut stream: TcpStream, log: &Log) {
+fn serve(mut stream: TcpStream, log: &Log, recorded: &Recorded) {
     let Some(asked) = Asked::read(&stream) else { return };
     let before = {
         let mut log = log.lock().unwrap();
@@ -65,7 +74,7 @@ fn serve(mut stream: TcpStream, log: &Log) {
         seen.push((asked.told(), Instant::now()));
         seen.len() - 1
     };
-    match route(&asked, before) {
+    match recorded.answer(&asked).or_else(|| route(&asked, before)) {
         Some(answer) => drop(answer.write(&asked, &mut stream)),
         // No answer at all: until the client has had enough.
         None => drop(stream.read_exact(&mut [0])),
