@@ -56,7 +56,12 @@ fn scene(cases: &[Case], good: &Case) -> (Upstream, Place) {
     let scripts: HashMap<_, _> = numbered().map(|(number, case)| (name(number), case.exchanges.clone())).collect();
     let upstream = Upstream::playing(scripts);
     // One provider stands for many here, so nothing that fails concerns the others.
-    let place = Place::offline_with(&["circuit.failures = 0"]);
+    // A probe waits for as long as the lost request may take.
+    let place = Place::offline_with(&[
+        "circuit.failures = 0",
+        "limits.connect_timeout_ms = 3000",
+        "limits.request_timeout_ms = 3000",
+    ]);
     let mut installs = Vec::new();
     for (number, case) in numbered() {
         let integration = case.integration(&id(10_000 + number), &name(number), &upstream.url(&name(number)));
