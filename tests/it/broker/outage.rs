@@ -27,7 +27,8 @@ async fn after_a_kill_consuming_and_publishing_go_on_by_themselves() {
     let (services, url) = own();
     let client = Client::open(&url).await;
     // A quorum queue that is younger than some seconds does not survive a kill.
-    client.declare("imports", &[("x-queue-type", AMQPValue::LongString("classic".into()))]).await;
+    let classic = [("x-queue-type", AMQPValue::LongString("classic".into()))];
+    client.declare("imports", &classic).await;
     let mut consuming = Consuming::start(broker(&url), "imports", 8);
     let publishing = Publishing::attached(broker(&url)).await;
     fill(&client, "imports", ids("m", 3)).await;
@@ -37,6 +38,8 @@ async fn after_a_kill_consuming_and_publishing_go_on_by_themselves() {
     consuming.becomes(|state| matches!(state, SessionState::Failing(_))).await;
     assert!(matches!(publish(&publishing.publisher, "", "imports").await, Err(PublishError::Away(_))));
     services.ask(&["start", "mq"]);
+    // Nor does any queue that the broker had not yet written to its disk.
+    Client::open(&url).await.declare("imports", &classic).await;
     let back = Instant::now();
     consuming.becomes(attached).await;
     becomes(&publishing.publisher.state(), attached).await;
