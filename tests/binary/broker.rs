@@ -258,7 +258,7 @@ fn a_dead_letter_that_nobody_can_read_raises_an_alarm_until_it_is_taken_away_and
     let worker = place.worker();
     raw::publish(&mq.vhost.url(), "tidewaiter.dead", b"id-\xff\xfe", b"{}").unwrap();
     becomes("the alarm is raised", 1, || worker.count("tidewaiter_dead_letters_stuck"));
-    assert!(worker.log().contains("rabbitmqadmin get"), "{}", worker.log());
+    eventually("the log says what to do", || worker.log().contains("rabbitmqadmin get").then_some(()));
     mq.send(EU, with_id("m-1"), oauth("a", "good-1").to_string());
     becomes("imports go on", 1, || accepted(&worker));
     assert_eq!(readiness(&worker).0, 200);
