@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use sqlx::Connection as _;
+use tokio::runtime::Builder;
+
 use crate::support::{Place, Ran, Scratch, bare, get};
 
 #[test]
@@ -30,11 +33,12 @@ fn a_database_in_a_directory_that_is_missing_is_named() {
 fn a_schema_of_a_newer_version_is_refused() {
     let place = Place::offline();
     place.run(&["migrate"]).ended(0);
-    // The version stands at a fixed place of the file's header (user_version, offset 60); the file is closed.
-    let file = place.path("tidewaiter.db");
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
-    fs::write(&file, bytes).unwrap();
+    let url = format!("sqlite://{}", place.path("tidewaiter.db").display());
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query("PRAGMA user_version = 99").execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+    });
     for verb in [&["run"][..], &["accounts", "list"], &["migrate"]] {
         let said = place.run(verb).ended(3).stderr;
         assert!(said.contains("99"), "{said}");
