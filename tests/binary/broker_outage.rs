@@ -1,6 +1,6 @@
 //! Imports from the broker while the database is away.
 
-use crate::shared::services::Services;
+use crate::postgres::Server;
 use crate::support::{Mq, Provider, Request, Worker, eventually, oauth, with_id};
 
 const EU: &str = "tidewaiter.imports.eu";
@@ -14,14 +14,9 @@ fn readiness(worker: &Worker) -> u16 {
 fn nothing_is_acknowledged_while_the_database_is_away_and_everything_goes_on_by_itself() {
     let Some(mq) = Mq::make() else { return };
     let provider = Provider::start();
-    let home = crate::support::Scratch::new();
-    let server = Services::start(home.path("services"), "pg");
-    let url = format!("database.url = \"{}\"", server.variable("DATABASE_URL").trim_matches('\''));
-    let place = mq.place(&provider, &[url.as_str(), r#"seal.key_file = "keys""#]);
-    let file = place.scratch.write("keys", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    place.run(&["migrate"]).ended(0);
-    place.run(&["definitions", "apply"]).ended(0);
+    let Some(postgres) = Server::start() else { return };
+    let place = postgres.place(|settings| mq.place(&provider, settings));
+    let server = &postgres.services;
     let worker = place.worker();
     mq.send(EU, with_id("m-0"), oauth("a", "good-0").to_string());
     eventually("one is accepted", || (place.accounts().len() == 1).then_some(()));

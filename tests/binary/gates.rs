@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use tidewaiter::app::stub::Faults;
 
-use crate::postgres::is_tested;
-use crate::shared::services::Services;
+use crate::postgres::Server;
 use crate::support::{Place, Provider, Worker, eventually, oauth, post};
 
 const ASKED: &str = "GET /oauth/userinfo";
@@ -53,16 +52,9 @@ fn a_provider_that_fails_for_all_is_hardly_asked_and_all_accounts_become_active_
 
 #[test]
 fn a_limit_of_the_install_that_one_worker_meets_holds_for_the_other() {
-    if !is_tested() {
-        return;
-    }
+    let Some(server) = Server::start() else { return };
     let provider = Provider::start();
-    let home = Place::offline();
-    let server = Services::start(home.path("services"), "pg");
-    let url = format!("database.url = \"{}\"", server.variable("DATABASE_URL"));
-    let place = Place::with(&provider, &[url.as_str(), "seal.key_file = \"keys\""]);
-    let file = place.scratch.write("keys", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let place = server.bare(|settings| Place::with(&provider, settings));
     let path = place.path("integrations/harbour.json");
     let mut definition: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     definition["config"]["rate_limit"] = json!({ "scope": "install", "retry_after_header_expression": "8" });

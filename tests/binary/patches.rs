@@ -1,13 +1,11 @@
 //! An account is changed from outside: tenant, context, and its own override of the definition.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 use tidewaiter::app::stub::Faults;
 
-use crate::postgres::is_tested;
-use crate::shared::services::Services;
+use crate::postgres::Server;
 use crate::support::{Answer, Place, Provider, Ran, Request, Worker, api_key, eventually, oauth, post};
 
 pub fn up() -> (Provider, Place, Worker) {
@@ -117,18 +115,9 @@ fn an_account_with_an_override_goes_where_it_says_and_no_other_does() {
 
 #[test]
 fn an_override_works_on_postgresql_just_so() {
-    if !is_tested() {
-        return;
-    }
+    let Some(server) = Server::start() else { return };
     let home = Provider::start();
-    let servers = Place::offline();
-    let server = Services::start(servers.path("services"), "pg");
-    let url = format!("database.url = \"{}\"", server.variable("DATABASE_URL"));
-    let place = Place::with(&home, &[url.as_str(), "seal.key_file = \"keys\"", "log.filter = \"trace\""]);
-    let file = place.scratch.write("keys", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    place.run(&["migrate"]).ended(0);
-    place.run(&["definitions", "apply"]).ended(0);
+    let place = server.place(|settings| Place::with(&home, &[settings, &["log.filter = \"trace\""]].concat()));
     goes_where_its_override_says(&place, &home);
 }
 

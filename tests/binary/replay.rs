@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use tidewaiter::app::stub::Faults;
 
-use crate::postgres::is_tested;
-use crate::shared::services::Services;
+use crate::postgres::Server;
 use crate::support::{Place, Provider, Worker, envelope, eventually, oauth, post};
 
 /// Accounts of each cause.
@@ -109,19 +108,9 @@ fn a_replay_without_a_worker_is_performed_by_the_next_one() {
 
 #[test]
 fn a_replay_on_postgresql_replays_exactly_the_chosen_accounts_once() {
-    if !is_tested() {
-        return;
-    }
+    let Some(server) = Server::start() else { return };
     let provider = Provider::start();
-    let home = Place::offline();
-    let server = Services::start(home.path("services"), "pg");
-    let url = format!("database.url = \"{}\"", server.variable("DATABASE_URL"));
-    let place = Place::with(&provider, &[url.as_str(), "seal.key_file = \"keys\"", NO_CIRCUIT]);
-    let keys = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
-    let file = place.scratch.write("keys", keys);
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    place.run(&["migrate"]).ended(0);
-    place.run(&["definitions", "apply"]).ended(0);
+    let place = server.place(|settings| Place::with(&provider, &[settings, &[NO_CIRCUIT]].concat()));
     replays_exactly_the_chosen_ones(&place, &provider, false);
 }
 

@@ -1,12 +1,9 @@
 //! Runs on demand: custom actions, the phases again, refreshes, over HTTP and from the command line, on both stores.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use serde_json::{Value, json};
 
 use crate::patches::patch;
-use crate::postgres::is_tested;
-use crate::shared::services::Services;
+use crate::postgres::Server;
 use crate::support::{Answer, Place, Provider, Request, Upstream, Worker, api_key, eventually, oauth};
 
 /// The paths at the upstream, in the order in which one run asks for them.
@@ -158,19 +155,9 @@ fn an_action_leaves_the_status_tells_what_changed_and_is_never_sent_twice() {
 
 #[test]
 fn actions_on_postgresql_come_to_the_same() {
-    if !is_tested() {
-        return;
-    }
+    let Some(server) = Server::start() else { return };
     let upstream = Upstream::start();
-    let home = Place::offline();
-    let server = Services::start(home.path("services"), "pg");
-    let url = format!("database.url = \"{}\"", server.variable("DATABASE_URL"));
-    let place = place(&upstream, &[url.as_str(), "seal.key_file = \"keys\""]);
-    let file = place.scratch.write("keys", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    place.run(&["migrate"]).ended(0);
-    place.run(&["definitions", "apply"]).ended(0);
-    performs_actions(&place, &upstream);
+    performs_actions(&server.place(|settings| place(&upstream, settings)), &upstream);
 }
 
 #[test]
