@@ -181,20 +181,15 @@ impl Parts {
     /// # Errors
     /// Files that cannot be used ([`StartError::Definitions`]), or a store that does not take them.
     pub async fn apply_definitions(&self, settings: &Settings) -> Result<Applied, StartError> {
-        self.apply_definitions_over(settings, &[]).await
+        self.apply_set(&read_definitions(settings)?, &[]).await
     }
 
-    /// The same where the integrations that `over` names are still at the version that it names.
+    /// The same with a set that was read, where the integrations that `over` names are still at the version that it names.
     ///
     /// # Errors
     /// As [`Parts::apply_definitions`]; nothing is written where a version is another.
-    pub async fn apply_definitions_over(
-        &self,
-        settings: &Settings,
-        over: &[(String, i64)],
-    ) -> Result<Applied, StartError> {
-        let set = read_definitions(settings)?;
-        self.accounts.catalog.apply(&set, over).await.map_err(|error| match error {
+    pub async fn apply_set(&self, set: &DefinitionSet, over: &[(String, i64)]) -> Result<Applied, StartError> {
+        self.accounts.catalog.apply(set, over).await.map_err(|error| match error {
             PlanError::Store(StoreError::Moved(why)) => StartError::BadInput(why),
             PlanError::Store(StoreError::Refused(why)) => StartError::BadInput(format!(
             "the definitions do not go together with those in the database ({why}): a name stands there under another \

@@ -114,7 +114,7 @@ impl Apply {
             if self.dry_run {
                 return Ok((compared, broken));
             }
-            Ok((parts.apply_definitions_over(&settings, &self.over).await?, broken))
+            Ok((parts.apply_set(&set, &self.over).await?, broken))
         })?;
         tell(globals, &applied, &broken, self.dry_run)?;
         Ok(Exit::Done)
