@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::enqueue::Asked;
 use super::{Accounts, Ineligible, PlanError, Spacing, objection};
-use crate::definitions::Plan;
+use crate::definitions::{Plan, REFRESH_TOKEN};
 use crate::lifecycle::{Cause, Phase, Rejection};
 use crate::store::{Account, DefinitionHash, Enqueued, RunView, StoreError};
 
@@ -104,9 +104,6 @@ impl Refused {
 fn known_actions(known: &[String]) -> String {
     if known.is_empty() { "it has none of its own".to_owned() } else { format!("it has {}", known.join(", ")) }
 }
-
-/// The action by which a definition refreshes its token.
-const REFRESH_TOKEN: &str = "refresh_token";
 
 /// What to ask for instead of an action that is part of the lifecycle.
 fn reserved(name: &str) -> Option<&'static str> {

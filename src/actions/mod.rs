@@ -6,10 +6,10 @@
 //!
 //! In here `stepper` says what goes out and what is awaited, `walk` which step is next and whether it is performed, `turn`
 //! what a step is performed for (the items of its loop), `exchange` asks the provider, `probe` whether a request
-//! whose answer was lost had its effect, `react` decides what follows from a failure, `renewal` brings a new token, `local` performs the steps that need
-//! nobody, `place` is what a step sees, `request` renders (`caller` what a step brings for a resource's method, `body`
-//! and `multipart` what is sent, `paging` which page is asked for), `response` reads (`parse` its bytes), `rate_limit`
-//! knows limited answers, `classify` sorts failures (`scopes` says more of a 403), `progress` is what survives a crash and
+//! whose answer was lost had its effect, `react` decides what follows from a failure, `renewal` brings a new token,
+//! `local` performs the steps that need nobody, `place` is what a step sees, `request` renders (`caller` what a step
+//! brings for a resource's method, `body` and `multipart` what is sent, `paging` which page is asked for), `response`
+//! reads (`parse` its bytes), `rate_limit` knows limited answers, `classify` sorts failures (`scopes` says more of a 403), `progress` is what survives a crash and
 //! `trace` what people see.
 
 mod body;

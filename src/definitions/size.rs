@@ -8,9 +8,7 @@ use super::error::CompileError;
 use super::node::Node;
 
 /// Members that no request is made of.
-pub(super) const NO_REQUESTS: [&str; 10] = [
-    "actions",
-    "resources",
+pub(super) const NO_REQUESTS: [&str; 8] = [
     "credentials",
     "webhook",
     "examples",
@@ -40,7 +38,8 @@ fn member((key, value): (&String, &Value)) -> usize {
 
 /// What stands under every request.
 pub(super) fn shared(config: &Map<String, Value>) -> usize {
-    config.iter().filter(|(key, _)| !NO_REQUESTS.contains(&key.as_str())).map(member).sum()
+    let is_shared = |key: &str| !NO_REQUESTS.contains(&key) && !matches!(key, "actions" | "resources");
+    config.iter().filter(|(key, _)| is_shared(key)).map(member).sum()
 }
 
 /// The steps of all actions of a config.

@@ -35,7 +35,10 @@ pub(super) fn errors(effective: &Effective) -> Vec<CompileError> {
     let actions = bench.effective.config.get("actions").and_then(Value::as_object).cloned().unwrap_or_default();
     bench.exhaust(None);
     bench.effective.config.shift_remove("actions");
-    let resources = bench.effective.config.get("resources").and_then(Value::as_object).cloned().unwrap_or_default();
+    let resources = match bench.effective.config.shift_remove("resources") {
+        Some(Value::Object(resources)) => resources,
+        _ => Map::new(),
+    };
     for key in size::NO_REQUESTS {
         bench.effective.config.shift_remove(key);
     }

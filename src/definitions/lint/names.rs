@@ -6,19 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Finding, join};
 use crate::definitions::Effective;
+use crate::definitions::size::NO_REQUESTS;
 use crate::expression::{Outline, Piece, RESERVED, pieces};
-
-/// Members that no request is made of.
-const UNUSED: [&str; 8] = [
-    "credentials",
-    "webhook",
-    "examples",
-    "description",
-    "query_schema",
-    "body_schema",
-    "response_schema",
-    "tool_tags",
-];
 
 /// What accounts of the OAuth family have in their context without a field that says so.
 const OF_OAUTH: [&str; 2] = ["oauth", "access_token"];
@@ -110,7 +99,7 @@ fn known(config: &Map<String, Value>) -> Option<BTreeSet<String>> {
 }
 
 fn collect(value: &Value, pointer: &str, tell: &mut impl FnMut(&[String], &str)) {
-    walk(value, pointer, &UNUSED, tell);
+    walk(value, pointer, &NO_REQUESTS, tell);
 }
 
 /// Tells every path that a required placeholder reads.
