@@ -16,8 +16,8 @@ use super::node::Node;
 use super::{DefinitionHash, IntegrationRef};
 
 /// The members of a config and of its layers that are no part of the merged config.
-const VARIABLES: &str = "environment_variables";
-const SECRET_VARIABLES: &str = "secret_environment_variables";
+pub(super) const VARIABLES: &str = "environment_variables";
+pub(super) const SECRET_VARIABLES: &str = "secret_environment_variables";
 
 /// What a run works with.
 #[derive(Clone, PartialEq)]

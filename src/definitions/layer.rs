@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::diff::{Difference, differences_of};
+use super::effective::{SECRET_VARIABLES, VARIABLES};
 use super::error::CompileError;
 use super::lint::secrets::masked;
 use super::node::join;
@@ -12,7 +13,7 @@ use super::node::join;
 /// # Errors
 /// The first member that has a value that is not allowed.
 pub fn check_layer(layer: &Map<String, Value>, pointer: &str) -> Result<(), CompileError> {
-    for key in ["environment_variables", "secret_environment_variables"] {
+    for key in [VARIABLES, SECRET_VARIABLES] {
         if layer.get(key).is_some_and(|variables| !variables.is_object()) {
             return Err(CompileError::new(join(pointer, key), "must be an object of names and values"));
         }

@@ -3,10 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{Finding, join};
+use crate::definitions::effective::SECRET_VARIABLES;
 use crate::expression::{Piece, first_template, pieces};
-
-/// The member whose values are secret whatever they are called.
-const SECRET_VARIABLES: &str = "secret_environment_variables";
 
 /// What a masked value reads.
 pub(crate) const MASK: &str = "[secret]";
@@ -131,7 +129,7 @@ pub(super) fn written_out(config: &Value, pointer: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     for (key, value) in config.as_object().into_iter().flatten() {
         match key.as_str() {
-            "secret_environment_variables" => {}
+            SECRET_VARIABLES => {}
             "environment_variables" => {
                 for (name, value) in value.as_object().into_iter().flatten() {
                     if value.as_str().is_some_and(|text| is_written_out(name, text)) {
